@@ -1,0 +1,49 @@
+# One profile and one target directory for everything, outside the clone, so that dependencies are compiled once.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aval/target
+export PATH := $(CARGO_TARGET_DIR)/release:$(PATH)
+
+CARGO_BUILD = cargo build --release --locked --workspace
+# `cargo nextest` where it is installed, else `cargo test`: the same tests, the same profile.
+ifneq ($(shell cargo nextest --version 2>/dev/null),)
+CARGO_TEST = cargo nextest run --release --locked --workspace --no-fail-fast
+else
+CARGO_TEST = cargo test --release --locked --workspace --no-fail-fast
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint soak simulate bench generate clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install the Debian packages that the build needs, if they are missing
+	@./scripts/setup
+
+build: setup ## build avald, aval-identityd and aval
+	$(CARGO_BUILD) --bins
+
+demo: build ## start a network and walk the whole story; ONCE=1 stops after it, else the network stays up
+	@./examples/demo $(if $(ONCE),--once)
+
+test: setup ## all tests: unit, property, vectors, simulation, end to end with real processes
+	$(CARGO_BUILD) --all-targets
+	$(CARGO_TEST)
+
+lint: setup ## formatting and warnings
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+
+simulate: setup ## SEEDS fresh seeds of the deterministic simulation (default 20)
+	AVAL_SEEDS=$(or $(SEEDS),20) cargo test --release --locked -p aval-node --test simulation -- --nocapture
+
+soak: setup ## the long versions of the fault and simulation tests
+	AVAL_SEEDS=$(or $(SEEDS),200) AVAL_SOAK=1 $(CARGO_TEST)
+
+bench: build ## measure and write bench-report.json
+	aval-bench --report bench-report.json
+
+generate: setup ## rewrite generated files: API descriptions, error table, vectors
+	AVAL_GENERATE=1 $(CARGO_TEST)
+
+clean: ## remove what demo and bench wrote
+	rm -rf demo bench-report.json
