@@ -1,1 +1,12 @@
-//! Skeleton.
+//! The ledger node.
+//!
+//! A node takes transactions in, checks them, orders them with other validators, executes what was ordered and answers
+//! questions with proofs. The parts, in the order of a transaction's way (`ARCHITECTURE.md`):
+//!
+//! - [`runtime`] clock, sleep, tasks and randomness, the same for production and simulation;
+//! - [`gossip`] hands submitted transactions to the other validators;
+//! - [`engine`] the port to the consensus engine, and the only folder that names it;
+//! - [`executor`] proposes, verifies and commits blocks on the state machine;
+//! - [`core`] puts these together to a node without sockets and RocksDB.
+
+pub mod runtime;

@@ -1,0 +1,3 @@
+//! The ledger node's program.
+
+fn main() {}
