@@ -1,1 +1,33 @@
-//! Skeleton.
+//! What moves between the nodes of Aval and what is kept: transactions, actions, grants, registries, blocks, receipts, the
+//! genesis file, and the codes of every refusal.
+//!
+//! This crate is data and its exact bytes: strict and bounded decoding, encoding, hashing, and those rules that need neither
+//! state nor clock. It does no I/O, reads no clock, has no floating point, and never panics on input. `specs/wire.md` says
+//! the same in words, and `specs/vectors/` in examples that the tests here read.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod action;
+pub mod block;
+pub mod genesis;
+pub mod grant;
+pub mod limits;
+pub mod network;
+pub mod receipt;
+pub mod registry;
+pub mod reject;
+pub mod submission;
+pub mod transaction;
+
+pub use action::Action;
+pub use block::{Block, BlockError, BlockTransaction, Header, Mode, Witness};
+pub use genesis::{Genesis, GenesisError};
+pub use grant::{Grant, GrantId, GrantRecord, StatusEntry};
+pub use network::NetworkId;
+pub use receipt::{Event, Outcome, Receipt};
+pub use registry::{ListRecord, Purpose, RegistryId, RegistryRecord};
+pub use reject::Reject;
+pub use submission::SubmittedTransaction;
+pub use transaction::{
+    KeyId, Payload, Role, SignedTransaction, Signer, TransactionBuilder, TransactionId, UnsignedTransaction,
+};

@@ -1,0 +1,210 @@
+//! What a transaction does: one of seven actions, told apart by `type` (specs/wire.md, "Actions").
+//!
+//! An action is data and shape; what it means and who may do it is `aval-machine`'s. The rules of DID operations are
+//! `aval-did`'s.
+
+use aval_codec::{Json, JsonError, json};
+use aval_did::{Create, Deactivate, Did, Rotate, Update};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    grant::Grant,
+    limits,
+    registry::{Purpose, RegistryId, Shape, is_list_uri, is_registry_name},
+    reject::Reject,
+};
+
+/// An action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type")]
+pub enum Action {
+    /// Brings a DID into being.
+    #[serde(rename = "did.create")]
+    DidCreate(DidCreate),
+    /// Replaces a DID's document.
+    #[serde(rename = "did.update")]
+    DidUpdate(Update),
+    /// Replaces a DID's control keys by the ones it committed to.
+    #[serde(rename = "did.rotate")]
+    DidRotate(Rotate),
+    /// Ends a DID for good.
+    #[serde(rename = "did.deactivate")]
+    DidDeactivate(Deactivate),
+    /// Turns a presented credential into a grant of the sender.
+    #[serde(rename = "credential.present")]
+    CredentialPresent(CredentialPresent),
+    /// Makes a status registry that the sender owns.
+    #[serde(rename = "registry.create")]
+    RegistryCreate(RegistryCreate),
+    /// Changes status entries of a registry that the sender owns.
+    #[serde(rename = "registry.update")]
+    RegistryUpdate(RegistryUpdate),
+}
+
+/// `did.create`: the inception of a DID, and the grant of the credential that is presented with it, if one is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DidCreate {
+    /// The inception.
+    #[serde(flatten)]
+    pub operation: Create,
+    /// The grant; without one, an endorser signs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+}
+
+/// `credential.present`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialPresent {
+    /// The grant that the presentation stands for.
+    pub grant: Grant,
+}
+
+/// `registry.create`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryCreate {
+    /// The name, unique for the owner: `[a-z0-9-]{1,32}`.
+    pub registry: String,
+    /// What the entries mean.
+    pub purpose: Purpose,
+    /// Bits of an entry: 1, 2, 4 or 8.
+    pub bits: u8,
+    /// Entries of each list.
+    pub size: u32,
+    /// URIs of the lists.
+    pub lists: Vec<String>,
+}
+
+/// `registry.update`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryUpdate {
+    /// The registry.
+    pub registry: RegistryId,
+    /// The changes, all or none of which take effect.
+    pub changes: Vec<StatusChange>,
+}
+
+/// One status entry's change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusChange {
+    /// The list's URI.
+    pub list: String,
+    /// The entry.
+    pub index: u64,
+    /// The value it has.
+    pub from: u8,
+    /// The value it gets.
+    pub to: u8,
+}
+
+impl Action {
+    /// Reads an action from strictly read JSON. Shapes are checked by [`Self::validate`].
+    pub fn from_json(value: Json) -> Result<Self, Reject> {
+        let (kind, members) = value.split_tag("type").map_err(malformed)?;
+        match kind.as_str() {
+            "did.create" => DidCreate::from_json(members).map(Self::DidCreate),
+            "did.update" => json::from_json(members).map(Self::DidUpdate),
+            "did.rotate" => json::from_json(members).map(Self::DidRotate),
+            "did.deactivate" => json::from_json(members).map(Self::DidDeactivate),
+            "credential.present" => json::from_json(members).map(Self::CredentialPresent),
+            "registry.create" => json::from_json(members).map(Self::RegistryCreate),
+            "registry.update" => json::from_json(members).map(Self::RegistryUpdate),
+            _ => return Err(Reject::TransactionMalformed("there is no action of this type".into())),
+        }
+        .map_err(malformed)
+    }
+
+    /// The `type`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::DidCreate(_) => "did.create",
+            Self::DidUpdate(_) => "did.update",
+            Self::DidRotate(_) => "did.rotate",
+            Self::DidDeactivate(_) => "did.deactivate",
+            Self::CredentialPresent(_) => "credential.present",
+            Self::RegistryCreate(_) => "registry.create",
+            Self::RegistryUpdate(_) => "registry.update",
+        }
+    }
+
+    /// The grant that the action makes, if it makes one.
+    pub fn grant(&self) -> Option<&Grant> {
+        match self {
+            Self::DidCreate(action) => action.grant.as_ref(),
+            Self::CredentialPresent(action) => Some(&action.grant),
+            _ => None,
+        }
+    }
+
+    /// The DIDs that the action names.
+    pub fn dids(&self) -> impl Iterator<Item = &Did> {
+        let of_action = match self {
+            Self::DidCreate(action) => Some(&action.operation.did),
+            Self::DidUpdate(action) => Some(&action.did),
+            Self::DidRotate(action) => Some(&action.did),
+            Self::DidDeactivate(action) => Some(&action.did),
+            Self::RegistryUpdate(action) => Some(action.registry.owner()),
+            Self::CredentialPresent(_) | Self::RegistryCreate(_) => None,
+        };
+        let of_grant = self.grant().map(|grant| [&grant.subject, &grant.issuer, grant.status.registry.owner()]);
+        of_action.into_iter().chain(of_grant.into_iter().flatten())
+    }
+
+    /// Checks shapes and bounds that are this crate's. Those of DID operations are checked when they are applied.
+    pub fn validate(&self) -> Result<(), Reject> {
+        match self {
+            Self::RegistryCreate(action) => action.validate(),
+            Self::RegistryUpdate(action) => action.validate(),
+            _ => self.grant().map_or(Ok(()), Grant::validate),
+        }
+    }
+}
+
+impl DidCreate {
+    fn from_json(members: Json) -> Result<Self, JsonError> {
+        let mut members = members.into_object().unwrap_or_default();
+        let grant = members.remove("grant").map(json::from_json).transpose()?;
+        Ok(Self { operation: json::from_json(Json::Object(members))?, grant })
+    }
+}
+
+impl RegistryCreate {
+    fn validate(&self) -> Result<(), Reject> {
+        if !is_registry_name(&self.registry) {
+            return Err(Reject::RegistryInvalid("the name is not 1 to 32 of a-z, 0-9 and -".into()));
+        }
+        Shape { purpose: self.purpose, bits: self.bits, size: self.size, lists: &self.lists }.validate()
+    }
+}
+
+impl RegistryUpdate {
+    fn validate(&self) -> Result<(), Reject> {
+        if !(1..=limits::REGISTRY_CHANGES_MAX).contains(&self.changes.len()) {
+            return Err(Reject::RegistryInvalid("an update has 1 to 256 changes".into()));
+        }
+        if !self.changes.iter().all(|change| is_list_uri(&change.list)) {
+            return Err(Reject::RegistryInvalid("a list is not an http(s) URI".into()));
+        }
+        if self.changes.iter().any(|change| change.from == change.to) {
+            return Err(Reject::RegistryInvalid("a change changes nothing".into()));
+        }
+        if self.changes.iter().any(|change| change.index >= u64::from(limits::REGISTRY_SIZE_MAX)) {
+            return Err(Reject::RegistryOutOfRange);
+        }
+        let mut entries: Vec<(&str, u64)> =
+            self.changes.iter().map(|change| (change.list.as_str(), change.index)).collect();
+        entries.sort_unstable();
+        entries.dedup();
+        if entries.len() != self.changes.len() {
+            return Err(Reject::RegistryInvalid("an entry is changed twice".into()));
+        }
+        Ok(())
+    }
+}
+
+fn malformed(error: JsonError) -> Reject {
+    Reject::TransactionMalformed(error.to_string().into())
+}

@@ -1,0 +1,325 @@
+//! The genesis file: the network's first state and, by its hash, its trust anchor (specs/wire.md, "Genesis").
+//!
+//! It is a reviewed JSON file. Its hash is plain SHA-256 over its bytes as they are, so `sha256sum genesis.json` shows it;
+//! nobody needs this program to compare two copies. Everything that all nodes must agree on from the first block is in it.
+
+use std::net::SocketAddr;
+
+use aval_codec::{Hash, Limits, json, merkle, sha256};
+use aval_did::{Control, Create, Did, Document, PublicKey};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    block::{Header, validators_hash},
+    grant::is_name,
+    limits,
+    network::{NetworkId, is_label},
+};
+
+/// The version of the file's format.
+pub const GENESIS_VERSION: u32 = 1;
+
+/// Why a file is not a genesis. The text is for the operator who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// Not the JSON that is expected.
+    #[error("genesis.json cannot be read: {0}")]
+    Malformed(String),
+    /// Read, but it cannot start a network.
+    #[error("genesis.json is not valid: {0}")]
+    Invalid(String),
+}
+
+impl GenesisError {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "genesis.malformed",
+            Self::Invalid(_) => "genesis.invalid",
+        }
+    }
+}
+
+/// The contents of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// The version of the format: 1.
+    pub version: u32,
+    /// The network's label.
+    pub network: String,
+    /// Time of the genesis block, milliseconds since 1970.
+    pub time: u64,
+    /// Parameters of the network.
+    pub parameters: Parameters,
+    /// Who makes blocks.
+    pub validators: Vec<Validator>,
+    /// Who governs.
+    pub governors: Governors,
+    /// DIDs that exist from the start.
+    pub dids: Vec<GenesisDid>,
+    /// Issuers that are accredited from the start.
+    pub issuers: Vec<Issuer>,
+}
+
+/// Parameters that every node must agree on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Parameters {
+    /// Bytes of a block.
+    pub block_bytes_max: u32,
+    /// Transactions of a block.
+    pub block_transactions_max: u32,
+    /// Time between blocks while there is nothing to do, milliseconds.
+    pub heartbeat_ms: u64,
+    /// How long presentations are kept, milliseconds.
+    pub witness_retention_ms: u64,
+    /// How long validators wait for a leader, milliseconds.
+    pub leader_timeout_ms: u64,
+}
+
+/// A validator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Validator {
+    /// What people call it.
+    pub name: String,
+    /// Who operates it.
+    pub operator: Did,
+    /// Its Ed25519 key, as a multikey.
+    pub key: String,
+    /// Where it listens for other nodes.
+    pub address: SocketAddr,
+}
+
+/// The governors: `threshold` of `members` decide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Governors {
+    /// How many have to agree.
+    pub threshold: u32,
+    /// Who they are.
+    pub members: Vec<Did>,
+}
+
+/// A DID that exists from the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisDid {
+    /// The DID.
+    pub did: Did,
+    /// Its control keys.
+    pub control: Control,
+    /// Its document.
+    pub document: Document,
+}
+
+/// An accredited issuer; also the value of `issuer/<did>` in the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// The issuer.
+    pub did: Did,
+    /// What it may issue.
+    pub types: Vec<IssuerType>,
+}
+
+/// A credential type that an issuer is accredited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerType {
+    /// The type.
+    #[serde(rename = "type")]
+    pub credential_type: String,
+    /// The roles that its credentials may give.
+    pub roles: Vec<String>,
+}
+
+impl Validator {
+    /// The key's bytes; `None` if the multikey is not one of a good Ed25519 key. Never `None` in a validated genesis.
+    pub fn public_key(&self) -> Option<[u8; 32]> {
+        match PublicKey::from_multikey(&self.key) {
+            Ok(PublicKey::Ed25519(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+impl Genesis {
+    /// Reads and validates the file's bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, GenesisError> {
+        let limits = Limits { bytes_max: limits::GENESIS_BYTES_MAX, depth_max: limits::JSON_DEPTH_MAX };
+        let genesis: Self =
+            json::from_slice(bytes, limits).map_err(|error| GenesisError::Malformed(error.to_string()))?;
+        genesis.validate().map_err(GenesisError::Invalid)?;
+        Ok(genesis)
+    }
+
+    /// The hash of a genesis file: SHA-256 of its bytes, what `sha256sum genesis.json` shows.
+    pub fn hash_of(bytes: &[u8]) -> Hash {
+        sha256(bytes)
+    }
+
+    /// The file's bytes as `avald init` writes them. Not canonical: the hash is over whatever bytes the file has.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The name of the network whose genesis file has this hash.
+    pub fn network_id(&self, genesis: Hash) -> Result<NetworkId, GenesisError> {
+        NetworkId::new(&self.network, genesis)
+            .ok_or_else(|| GenesisError::Invalid("network is not a label".to_owned()))
+    }
+
+    /// The validators' keys in ascending order: the order of signer indices in certificates.
+    pub fn validator_keys(&self) -> Vec<[u8; 32]> {
+        let mut keys: Vec<[u8; 32]> = self.validators.iter().filter_map(Validator::public_key).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// The header of the genesis block, given the file's hash and the root of the first state.
+    pub fn header(&self, genesis: Hash, state_root: Hash) -> Header {
+        let empty = merkle::root::<&[u8]>(&[]);
+        let validators = validators_hash(&self.validator_keys());
+        Header {
+            genesis,
+            height: 0,
+            time_ms: self.time,
+            epoch: 0,
+            view: 0,
+            parent_view: 0,
+            leader: [0; 32],
+            parent: genesis,
+            transactions_root: empty,
+            witnesses_root: empty,
+            receipts_root: empty,
+            state_root,
+            validators_hash: validators,
+            next_validators_hash: validators,
+            last_set_change: 0,
+        }
+    }
+
+    /// Checks that the file can start a network; says in one sentence what is wrong with it.
+    fn validate(&self) -> Result<(), String> {
+        if self.version != GENESIS_VERSION {
+            return Err(format!("version is {}, this program reads 1", self.version));
+        }
+        if !is_label(&self.network) {
+            return Err("network is not a label: a lowercase letter, then up to 31 of a-z, 0-9 and -".to_owned());
+        }
+        self.parameters.validate()?;
+        self.validate_dids()?;
+        self.validate_validators()?;
+        self.validate_governors()?;
+        self.validate_issuers()
+    }
+
+    fn validate_dids(&self) -> Result<(), String> {
+        for (index, entry) in self.dids.iter().enumerate() {
+            if entry.did.network() != self.network {
+                return Err(format!("{} is of another network", entry.did));
+            }
+            if self.dids.iter().take(index).any(|other| other.did == entry.did) {
+                return Err(format!("{} is listed twice", entry.did));
+            }
+            let create = Create {
+                did: entry.did.clone(),
+                control: entry.control.clone(),
+                document: entry.document.clone(),
+            };
+            create.validate().map_err(|error| format!("{}: {error}", entry.did))?;
+        }
+        Ok(())
+    }
+
+    fn validate_validators(&self) -> Result<(), String> {
+        if self.validators.is_empty() || self.validators.len() > limits::VALIDATORS_MAX {
+            return Err(format!("there must be 1 to {} validators", limits::VALIDATORS_MAX));
+        }
+        for (index, validator) in self.validators.iter().enumerate() {
+            let name = &validator.name;
+            if !is_label(name) {
+                return Err(format!("the name of validator {} is not a label", index + 1));
+            }
+            if validator.public_key().is_none() {
+                return Err(format!("the key of validator {name} is not an Ed25519 multikey"));
+            }
+            self.expect_did(&validator.operator, "operator")?;
+            let earlier = || self.validators.iter().take(index);
+            if earlier().any(|other| other.name == *name) {
+                return Err(format!("two validators have the name {name}"));
+            }
+            if earlier().any(|other| other.key == validator.key) {
+                return Err(format!("validator {name} has the key of another"));
+            }
+            if earlier().any(|other| other.address == validator.address) {
+                return Err(format!("validator {name} has the address of another"));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_governors(&self) -> Result<(), String> {
+        let members = &self.governors.members;
+        for (index, member) in members.iter().enumerate() {
+            self.expect_did(member, "governor")?;
+            if members.iter().take(index).any(|other| other == member) {
+                return Err(format!("governor {member} is listed twice"));
+            }
+        }
+        let threshold = usize::try_from(self.governors.threshold).unwrap_or(usize::MAX);
+        if threshold == 0 || threshold > members.len() {
+            return Err("the governors' threshold is not between 1 and their number".to_owned());
+        }
+        Ok(())
+    }
+
+    fn validate_issuers(&self) -> Result<(), String> {
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            self.expect_did(&issuer.did, "issuer")?;
+            if self.issuers.iter().take(index).any(|other| other.did == issuer.did) {
+                return Err(format!("issuer {} is listed twice", issuer.did));
+            }
+            let named = |entry: &IssuerType| {
+                is_name(&entry.credential_type) && !entry.roles.is_empty() && entry.roles.iter().all(|role| is_name(role))
+            };
+            if issuer.types.is_empty() || !issuer.types.iter().all(named) {
+                return Err(format!("issuer {} needs types with roles, all of them names", issuer.did));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every DID that the file gives a part to must exist from the start.
+    fn expect_did(&self, did: &Did, part: &str) -> Result<(), String> {
+        if self.dids.iter().any(|entry| entry.did == *did) {
+            Ok(())
+        } else {
+            Err(format!("{part} {did} is not among the dids"))
+        }
+    }
+}
+
+impl Parameters {
+    fn validate(&self) -> Result<(), String> {
+        let in_range = |name: &str, value: u64, low: u64, high: u64| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("parameter {name} is {value}, allowed is {low} to {high}"))
+            }
+        };
+        let block_bytes_max = limits::BLOCK_BYTES_MAX as u64;
+        let transactions_max = limits::BLOCK_TRANSACTIONS_MAX as u64;
+        // A block must have room for its header and one transaction of the largest kind.
+        in_range("blockBytesMax", self.block_bytes_max.into(), 128 * 1024, block_bytes_max)?;
+        in_range("blockTransactionsMax", self.block_transactions_max.into(), 1, transactions_max)?;
+        in_range("heartbeatMs", self.heartbeat_ms, 100, 3_600_000)?;
+        in_range("witnessRetentionMs", self.witness_retention_ms, 1_000, 10 * 366 * 86_400_000)?;
+        in_range("leaderTimeoutMs", self.leader_timeout_ms, 100, 600_000)
+    }
+}

@@ -1,0 +1,285 @@
+//! Why a transaction is refused, or why an admitted one was overtaken: one enum with codes that never change their
+//! meaning (specs/errors.md, generated from here).
+//!
+//! The same value is used by decoding, `check`, `authorize`, receipts and the REST interface, so a client sees one
+//! vocabulary wherever the refusal arose. A detail is for a developer's eyes: it is not part of the value (two rejects
+//! are equal if their codes are), not part of a receipt, and never repeats a value that somebody sent.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+macro_rules! rejects {
+    ($($(#[$attribute:meta])* $name:ident $(($detail:ident))? = $code:literal, $status:literal, $title:literal, $help:literal;)*) => {
+        /// A refusal with a stable code. See the module's documentation and specs/errors.md.
+        #[derive(Debug, Clone)]
+        #[non_exhaustive]
+        pub enum Reject {
+            $(
+                #[doc = concat!("`", $code, "`: ", $title, ". ", $help)]
+                $(#[$attribute])*
+                $name $((rejects!(@detail $detail)))?,
+            )*
+        }
+
+        impl Reject {
+            /// The stable code, for example `did.stale_version`.
+            pub const fn code(&self) -> &'static str {
+                match self { $(Self::$name { .. } => $code,)* }
+            }
+
+            /// One line that says what is wrong, the same for every occurrence.
+            pub const fn title(&self) -> &'static str {
+                match self { $(Self::$name { .. } => $title,)* }
+            }
+
+            /// What the sender can do about it.
+            pub const fn help(&self) -> &'static str {
+                match self { $(Self::$name { .. } => $help,)* }
+            }
+
+            /// The HTTP status that a REST interface answers with.
+            pub const fn http_status(&self) -> u16 {
+                match self { $(Self::$name { .. } => $status,)* }
+            }
+
+            /// The reject that has this code, without a detail.
+            pub fn from_code(code: &str) -> Option<Self> {
+                match code {
+                    $($code => Some(rejects!(@value $name $($detail)?)),)*
+                    _ => None,
+                }
+            }
+
+            /// Every reject there is, in the order of specs/errors.md.
+            pub const ALL: &'static [Self] = &[$(rejects!(@value $name $($detail)?)),*];
+        }
+    };
+    (@detail $detail:ident) => { Cow<'static, str> };
+    (@value $name:ident) => { Self::$name };
+    (@value $name:ident $detail:ident) => { Self::$name(Cow::Borrowed("")) };
+}
+
+rejects! {
+    TransactionMalformed(detail) = "transaction.malformed", 400, "The transaction cannot be read",
+        "Build it as specs/wire.md says; the detail names the first thing that does not fit.";
+    TransactionOversized = "transaction.oversized", 413, "The transaction is larger than allowed",
+        "Keep the payload, each header and the whole within the limits of specs/wire.md.";
+    TransactionOneAction = "transaction.one_action", 400, "A transaction carries exactly one action",
+        "Send one transaction per action.";
+    TransactionSigners(detail) = "transaction.signers", 400, "The signers do not fit the action",
+        "List sender, controllers and endorser in this order, as the action wants them.";
+    TransactionSignature = "transaction.signature", 401, "A signature does not verify",
+        "Sign the exact bytes of protected header and payload with the key that the kid names.";
+    TransactionAlgorithm = "transaction.algorithm", 400, "The signature algorithm is not allowed for this key",
+        "Use EdDSA with an Ed25519 key or ES256 with a P-256 key.";
+    TransactionNetwork = "transaction.network", 400, "The transaction is for another network",
+        "Name the network as GET /v1/status gives it.";
+    TransactionWindow = "transaction.window", 400, "The validity window is wrong",
+        "Let exp be 1 to 600 seconds after nbf.";
+    TransactionExpired = "transaction.expired", 422, "The validity window is over",
+        "Sign it again with a new window.";
+    TransactionNotYetValid = "transaction.not_yet_valid", 422, "The validity window has not begun",
+        "Send it again later, or check your clock.";
+    TransactionDuplicate = "transaction.duplicate", 409, "This transaction is on the ledger already",
+        "Ask for its receipt; to repeat the action, sign a payload with a new jti.";
+
+    PresentationMissing = "presentation.missing", 400, "The action needs a presentation",
+        "Name the presentation's sd_hash in the payload and send the presentation beside the transaction.";
+    PresentationUnexpected = "presentation.unexpected", 400, "The action takes no presentation",
+        "Leave the presentation out.";
+    PresentationMalformed(detail) = "presentation.malformed", 400, "The presentation cannot be read",
+        "Present an SD-JWT (vc+sd-jwt) with key binding.";
+    PresentationMismatch(detail) = "presentation.mismatch", 422, "The presentation is not what the payload says",
+        "Let the payload's presentation be the sd_hash, and the grant repeat the credential's claims exactly.";
+    PresentationSignature = "presentation.signature", 401, "The issuer's signature does not verify",
+        "Ask the issuer for a new credential if its key has changed.";
+    PresentationKeyBinding(detail) = "presentation.key_binding", 401, "The key binding does not verify",
+        "Sign the key-binding JWT with the holder key, for this network.";
+    PresentationReplayed = "presentation.replayed", 401, "The presentation was made for another transaction",
+        "Let the key binding's nonce be this transaction's id.";
+    PresentationHolderKey = "presentation.holder_key", 403, "The holder's key does not belong to the DID",
+        "List the credential's holder key among the DID's authentication methods.";
+    PresentationOversized = "presentation.oversized", 413, "The presentation is larger than allowed",
+        "Disclose fewer claims.";
+    PresentationNotYetValid = "presentation.not_yet_valid", 422, "The credential is not valid yet",
+        "Wait until the credential's validFrom.";
+
+    CredentialIssuerUnaccredited = "credential.issuer_unaccredited", 403, "The issuer is not accredited in this network",
+        "Get the credential from an accredited issuer.";
+    CredentialExpired = "credential.expired", 403, "The credential has expired",
+        "Renew it at its issuer.";
+    CredentialRevoked = "credential.revoked", 403, "The credential is revoked",
+        "Ask its issuer.";
+    CredentialSuspended = "credential.suspended", 403, "The credential is suspended",
+        "Ask its issuer.";
+    CredentialTypeUnaccredited = "credential.type_unaccredited", 403, "The issuer is not accredited for this type",
+        "Get the credential from an issuer that is accredited for the type.";
+    CredentialRoleUnaccredited = "credential.role_unaccredited", 403, "The issuer may not give this role",
+        "Get the role from an issuer that is accredited for it.";
+    CredentialRegistryUnknown = "credential.registry_unknown", 403, "The credential's status list is not registered",
+        "The issuer registers the list with registry.create first.";
+    CredentialRegistryMismatch = "credential.registry_mismatch", 403, "The status registry is not of this issuer or purpose",
+        "The status entry must lie in a revocation registry that the credential's issuer owns.";
+    CredentialIndexOutOfRange = "credential.index_out_of_range", 403, "The status index lies outside of the list",
+        "Ask the issuer for a credential with a proper status entry.";
+
+    GrantRequired = "grant.required", 403, "The DID has no live grant",
+        "Present a membership credential first.";
+    GrantExists = "grant.exists", 409, "The credential has made a grant already",
+        "One credential makes one grant; use the DID that it belongs to.";
+    GrantExpired = "grant.expired", 403, "The grant has expired",
+        "Present a renewed credential.";
+    GrantRevoked = "grant.revoked", 403, "The grant's credential is revoked",
+        "Ask its issuer.";
+    GrantSuspended = "grant.suspended", 403, "The grant's credential is suspended",
+        "Ask its issuer.";
+    GrantRole = "grant.role", 403, "No live grant has the role this needs",
+        "Present a credential that has the role.";
+    GrantIssuerUnaccredited = "grant.issuer_unaccredited", 403, "The grant's issuer is no longer accredited",
+        "Present a credential of an accredited issuer.";
+    GrantFull = "grant.full", 422, "The DID has as many grants as it may have",
+        "Use another DID for further credentials.";
+
+    DidExists = "did.exists", 409, "The DID is on the ledger already",
+        "Update it instead, or make one with other keys.";
+    DidNotFound = "did.not_found", 404, "The DID is not on the ledger",
+        "Create it first.";
+    DidInvalid(detail) = "did.invalid", 400, "The DID does not fit its inception",
+        "Derive the id from control and document as specs/did-method.md says.";
+    DidNetwork = "did.network", 400, "The DID is of another network",
+        "Use a DID of the transaction's network.";
+    DidStaleVersion = "did.stale_version", 409, "The DID has moved on from the version named",
+        "Resolve it again and build on its newest version.";
+    DidKeyNotInDocument = "did.key_not_in_document", 403, "The signing key is not an authentication method of its DID",
+        "Sign with a key that the DID's document lists under authentication.";
+    DidControl = "did.control", 403, "The signatures do not satisfy the DID's control",
+        "Sign with as many of the DID's control keys as its threshold says.";
+    DidDeactivated = "did.deactivated", 403, "The DID is deactivated",
+        "Deactivation is final; use another DID.";
+    DidAllowance = "did.allowance", 429, "The DID's allowance for control operations is used up",
+        "Try again a day later.";
+    DidDocument(detail) = "did.document", 400, "The document or control is not allowed",
+        "Keep to the shapes and bounds of specs/did-method.md.";
+
+    EndorserScope = "endorser.scope", 403, "An endorser cannot sign this action",
+        "An endorser signs did.create or did.update only.";
+    EndorserGrant = "endorser.grant", 403, "The endorser has no live grant with the endorser role",
+        "Ask a member that may endorse.";
+    EndorserSelf = "endorser.self", 403, "A DID cannot endorse itself",
+        "Ask another member, or use your own grant.";
+
+    RegistryExists = "registry.exists", 409, "The registry exists already",
+        "Choose another name.";
+    RegistryNotFound = "registry.not_found", 404, "There is no such registry",
+        "Create it first.";
+    RegistryOwner = "registry.owner", 403, "The sender does not own the registry",
+        "Only the owner changes a registry.";
+    RegistryInvalid(detail) = "registry.invalid", 400, "The registry's definition or change is not allowed",
+        "Keep to the shapes and bounds of specs/wire.md.";
+    RegistryUriTaken = "registry.uri_taken", 409, "A status list with this URI is registered already",
+        "List URIs are unique in the network.";
+    RegistryStale = "registry.stale", 409, "A status entry no longer has the value named",
+        "Read the entry again and name its newest value.";
+    RegistryMonotonic = "registry.monotonic", 422, "A revocation cannot be taken back",
+        "Issue a new credential, or use a suspension registry.";
+    RegistryOutOfRange = "registry.out_of_range", 422, "The entry lies outside of the registry",
+        "Keep index and value within the registry's size and bits.";
+}
+
+impl Reject {
+    /// What exactly did not fit, or nothing. For people only.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::TransactionMalformed(detail)
+            | Self::TransactionSigners(detail)
+            | Self::PresentationMalformed(detail)
+            | Self::PresentationMismatch(detail)
+            | Self::PresentationKeyBinding(detail)
+            | Self::DidInvalid(detail)
+            | Self::DidDocument(detail)
+            | Self::RegistryInvalid(detail) => detail,
+            _ => "",
+        }
+    }
+
+    /// Whether the same signed transaction may succeed later without being changed.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::TransactionNotYetValid
+                | Self::PresentationNotYetValid
+                | Self::CredentialSuspended
+                | Self::CredentialRegistryUnknown
+                | Self::GrantRequired
+                | Self::GrantSuspended
+                | Self::DidNotFound
+                | Self::DidAllowance
+                | Self::RegistryNotFound
+        )
+    }
+}
+
+impl PartialEq for Reject {
+    fn eq(&self, other: &Self) -> bool {
+        self.code() == other.code()
+    }
+}
+
+impl Eq for Reject {}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.code(), self.title())?;
+        match self.detail() {
+            "" => Ok(()),
+            detail => write!(formatter, " ({detail})"),
+        }
+    }
+}
+
+impl std::error::Error for Reject {}
+
+impl Serialize for Reject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Reject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = String::deserialize(deserializer)?;
+        Self::from_code(&code).ok_or_else(|| serde::de::Error::custom("unknown reject code"))
+    }
+}
+
+/// The text of specs/errors.md.
+pub fn errors_markdown() -> String {
+    let mut text = String::from(
+        "# Error codes\n\n\
+         Generated from `ledger/types/src/reject.rs`; a test keeps this file up to date.\n\n\
+         Every refusal of a transaction has one of these codes: in the answer of `POST /v1/transactions`\n\
+         (`application/problem+json`, `type` is `urn:aval:error:<code>`), in a transaction's status, and in the receipt of a\n\
+         transaction that was overtaken. A code never changes its meaning. *Retry* says whether the same signed bytes may\n\
+         succeed later.\n",
+    );
+    let mut group = "";
+    for reject in Reject::ALL {
+        let (prefix, _) = reject.code().split_once('.').unwrap_or((reject.code(), ""));
+        if prefix != group {
+            group = prefix;
+            text.push_str(&format!(
+                "\n## {group}\n\n| code | HTTP | meaning | what to do | retry |\n|---|---|---|---|---|\n"
+            ));
+        }
+        let retry = if reject.is_retryable() { "yes" } else { "no" };
+        text.push_str(&format!(
+            "| `{}` | {} | {} | {} | {retry} |\n",
+            reject.code(),
+            reject.http_status(),
+            reject.title(),
+            reject.help()
+        ));
+    }
+    text
+}
