@@ -1,0 +1,87 @@
+//! The memory back end: the twin of RocksDB for the simulator and for tests.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{Batch, Column, KeyValue, Row};
+use crate::error::StoreError;
+
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// A disk made of memory. Clones share the content, so that a simulated node can crash and open its ledger again.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStorage {
+    columns: Arc<RwLock<[Rows; Column::ALL.len()]>>,
+}
+
+impl MemoryStorage {
+    /// An empty disk.
+    pub fn new() -> Self {
+        MemoryStorage::default()
+    }
+}
+
+fn rows(columns: &[Rows; Column::ALL.len()], column: Column) -> &Rows {
+    let [meta, state, history, nodes, chain, witness, index] = columns;
+    match column {
+        Column::Meta => meta,
+        Column::State => state,
+        Column::History => history,
+        Column::Nodes => nodes,
+        Column::Chain => chain,
+        Column::Witness => witness,
+        Column::Index => index,
+    }
+}
+
+fn rows_mut(columns: &mut [Rows; Column::ALL.len()], column: Column) -> &mut Rows {
+    let [meta, state, history, nodes, chain, witness, index] = columns;
+    match column {
+        Column::Meta => meta,
+        Column::State => state,
+        Column::History => history,
+        Column::Nodes => nodes,
+        Column::Chain => chain,
+        Column::Witness => witness,
+        Column::Index => index,
+    }
+}
+
+impl KeyValue for MemoryStorage {
+    fn read(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let columns = self.columns.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(rows(&columns, column).get(key).cloned())
+    }
+
+    fn scan(&self, column: Column, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let columns = self.columns.read().unwrap_or_else(PoisonError::into_inner);
+        let range = rows(&columns, column).range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+        Ok(range.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn write(&self, batch: Batch, _durable: bool) -> Result<(), StoreError> {
+        let mut columns = self.columns.write().unwrap_or_else(PoisonError::into_inner);
+        for operation in batch.into_operations() {
+            let rows = rows_mut(&mut columns, operation.column);
+            match operation.value {
+                Some(value) => rows.insert(operation.key, value),
+                None => rows.remove(&operation.key),
+            };
+        }
+        Ok(())
+    }
+
+    fn erase_deleted(&self, _column: Column, _to: &[u8]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> Result<u64, StoreError> {
+        let columns = self.columns.read().unwrap_or_else(PoisonError::into_inner);
+        let sizes = columns.iter().flatten().map(|(key, value)| (key.len() + value.len()) as u64);
+        Ok(sizes.sum())
+    }
+}

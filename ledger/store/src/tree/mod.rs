@@ -1,0 +1,170 @@
+//! The state tree: a Jellyfish Merkle Tree over the state, one version per block that changes something (D3).
+//!
+//! `jmt` computes updates; this module feeds it nodes of the store and of blocks that are not final yet, and walks the tree
+//! for proofs itself, because `jmt` reads every neighbour of the path for one.
+//!
+//! A block that changes no value writes no node: the newest root at or below a height is that height's root. Each block's
+//! row in the chain column names the version of its root, so finding it is one read.
+
+mod hashing;
+mod node;
+mod proof;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aval_codec::{Hash, sha256};
+use aval_machine::Changes;
+use jmt::storage::{LeafNode, NibblePath, Node, NodeKey, TreeReader};
+use jmt::{KeyHash, OwnedValue, Sha256Jmt};
+
+use crate::error::StoreError;
+use crate::pending::PendingBlock;
+use crate::storage::{Batch, Column, KeyValue};
+
+pub(crate) use proof::prove;
+
+/// The root of a tree without a key.
+pub const EMPTY_ROOT: Hash = hashing::EMPTY;
+
+/// What a block makes of its parent's tree.
+#[derive(Clone, Debug)]
+pub struct PendingTree {
+    root: Hash,
+    root_version: Option<u64>,
+    nodes: BTreeMap<NodeKey, Node>,
+    /// Storage keys of the nodes that this block replaces.
+    stale: Vec<Vec<u8>>,
+}
+
+impl PendingTree {
+    /// The state root after the block.
+    pub fn root(&self) -> Hash {
+        self.root
+    }
+
+    /// The version under which the newest root node lies; `None` while the tree is empty and was never written.
+    pub(crate) fn root_version(&self) -> Option<u64> {
+        self.root_version
+    }
+
+    pub(crate) fn stale(&self) -> &[Vec<u8>] {
+        &self.stale
+    }
+
+    pub(crate) fn write(&self, batch: &mut Batch) -> Result<(), StoreError> {
+        for (key, node) in &self.nodes {
+            batch.put(
+                Column::Nodes,
+                node::storage_key(key.version(), &node::nibbles(key)),
+                node::encode(node)?,
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The tree that a block is laid upon: nodes of pending blocks over those of the store.
+pub(crate) struct TreeBase<'a> {
+    pub(crate) storage: &'a dyn KeyValue,
+    /// Pending blocks by ascending height.
+    pub(crate) pending: &'a [Arc<PendingBlock>],
+    pub(crate) root: Hash,
+    pub(crate) root_version: Option<u64>,
+}
+
+impl TreeBase<'_> {
+    /// Applies a block's changes to this tree. The block has `height`, one above the base's.
+    pub(crate) fn apply(&self, height: u64, changes: &Changes) -> Result<PendingTree, StoreError> {
+        let unchanged = PendingTree {
+            root: self.root,
+            root_version: self.root_version,
+            nodes: BTreeMap::new(),
+            stale: Vec::new(),
+        };
+        if changes.is_empty() {
+            return Ok(unchanged);
+        }
+        let tree = Sha256Jmt::new(self);
+        let hashed = changes.iter().map(|(key, value)| (KeyHash(sha256(key).to_bytes()), value.clone()));
+        // Inserting in bulk hashes each shared node once; only the one-by-one way can delete. Both give the same tree.
+        let update = if changes.values().all(Option::is_some) {
+            let values = hashed.filter_map(|(key, value)| value.map(|value| (key, value))).collect();
+            tree.batch_put_value_sets(vec![values], None, height)
+        } else {
+            tree.put_value_sets([hashed.collect::<Vec<_>>()], height)
+        };
+        let (roots, update) = update.map_err(into_store_error)?;
+        let root =
+            roots.last().map(|root| Hash::new(root.0)).ok_or_else(|| StoreError::corrupt("a tree update"))?;
+        if root == self.root {
+            // Values written as they were: the old nodes stay in use.
+            return Ok(unchanged);
+        }
+        let mut stale: Vec<Vec<u8>> = update
+            .stale_node_index_batch
+            .iter()
+            .filter(|index| !index.node_key.nibble_path().is_empty())
+            .map(|index| node::storage_key(index.node_key.version(), &node::nibbles(&index.node_key)))
+            .collect();
+        // `jmt` thinks of the old root as one of the height below; it lies where it was last written.
+        stale.extend(self.root_version.map(|version| node::storage_key(version, &[])));
+        let nodes = update.node_batch.nodes().clone();
+        Ok(PendingTree { root, root_version: Some(height), nodes, stale })
+    }
+
+    fn node(&self, key: &NodeKey) -> Result<Option<Node>, StoreError> {
+        let is_root = key.nibble_path().is_empty();
+        let version = match (is_root, self.root_version) {
+            (false, _) => key.version(),
+            // The version that `jmt` asks for before height 0.
+            (true, None) if key.version() == u64::MAX => return Ok(None),
+            (true, None) => return Ok(Some(Node::Null)),
+            (true, Some(version)) => version,
+        };
+        let block = self.pending.iter().find(|block| block.height() == version);
+        if let Some(block) = block {
+            let nodes = &block.tree().nodes;
+            let node = if is_root {
+                nodes.get(&NodeKey::new(version, std::iter::empty().collect::<NibblePath>()))
+            } else {
+                nodes.get(key)
+            };
+            return Ok(node.cloned());
+        }
+        let path = node::nibbles(key);
+        let Some(bytes) = self.storage.read(Column::Nodes, &node::storage_key(version, &path))? else {
+            return Ok(None);
+        };
+        let stored = node::decode(&bytes, path.len())?;
+        if let node::StoredNode::Leaf(leaf) = &stored
+            && !proof::is_below(&leaf.key_hash, &path)
+        {
+            return Err(StoreError::corrupt("a tree node is in the wrong place"));
+        }
+        node::to_jmt(&stored).map(Some)
+    }
+}
+
+impl TreeReader for TreeBase<'_> {
+    fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
+        self.node(key).map_err(anyhow::Error::new)
+    }
+
+    fn get_value_option(&self, _version: u64, _key: KeyHash) -> anyhow::Result<Option<OwnedValue>> {
+        anyhow::bail!("values are not read through the tree")
+    }
+
+    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
+        anyhow::bail!("trees are not restored through the tree")
+    }
+}
+
+fn into_store_error(error: anyhow::Error) -> StoreError {
+    match error.downcast::<StoreError>() {
+        Ok(error) => error,
+        Err(error) => StoreError::corrupt(format!("the state tree: {error:#}")),
+    }
+}
