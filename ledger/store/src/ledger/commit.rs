@@ -147,6 +147,7 @@ fn write_block(block: &PendingBlock, batch: &mut Batch) -> Result<(), StoreError
     let height = block.height();
     let header = keys::header_row(block.header(), block.tree().root_version());
     batch.put(Column::Chain, keys::chain(Chain::Header, height), header);
+    batch.put(Column::Index, keys::digest(&block.digest()), keys::number(height));
     let transactions = &block.block().transactions;
     if !transactions.is_empty() {
         let body = encode_body(&block.block().strip().transactions);

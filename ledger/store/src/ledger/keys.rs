@@ -10,6 +10,7 @@
 //! witness  height | index u32 -> witness bytes
 //! history  key hash 32 | height -> the value before that height: 0x00 none, 0x01 | bytes
 //! index    't' | transaction id 32 -> height | index u32
+//!          'd' | digest of a header 32 -> height
 //!          'v' | DID | 0x00 | number -> height | version id
 //! meta     "genesis" -> genesis hash; "head" -> height | digest; "oldest" -> oldest height with state;
 //!          "erased" -> first height whose witnesses are not erased; "erasing" -> rows deleted, files not yet compacted
@@ -66,6 +67,12 @@ pub(super) fn history(key_hash: &Hash, height: u64) -> Vec<u8> {
 pub(super) fn transaction(id: &TransactionId) -> Vec<u8> {
     let mut writer = Writer::with_capacity(33);
     writer.u8(b't').put(id.0);
+    writer.into_vec()
+}
+
+pub(super) fn digest(digest: &Hash) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(33);
+    writer.u8(b'd').put(digest);
     writer.into_vec()
 }
 

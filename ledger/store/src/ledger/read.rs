@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use aval_codec::{Reader, sha256};
+use aval_codec::{Hash, Reader, sha256};
 use aval_proof::Certificate;
 use aval_types::{Block, Header, Mode, TransactionId, Witness, block};
 
@@ -56,6 +56,12 @@ impl Ledger {
     /// The finalized header at a height.
     pub fn header(&self, height: u64) -> Result<Header, StoreError> {
         self.head_at(height).map(|head| head.header.clone())
+    }
+
+    /// The height of the finalized block with this digest; `None` if there is none.
+    pub fn height_of(&self, digest: &Hash) -> Result<Option<u64>, StoreError> {
+        let row = self.storage().read(Column::Index, &keys::digest(digest))?;
+        row.map(|row| keys::read_number(&row, "the height of a digest")).transpose()
     }
 
     /// The finalized block at a height, with the witnesses that are not erased yet.
