@@ -4,9 +4,17 @@
 //! questions with proofs. The parts, in the order of a transaction's way (`ARCHITECTURE.md`):
 //!
 //! - [`runtime`] clock, sleep, tasks and randomness, the same for production and simulation;
+//! - [`ingress`] checks what clients and other validators send, and [`mempool`] keeps it until it is in a block;
 //! - [`gossip`] hands submitted transactions to the other validators;
 //! - [`engine`] the port to the consensus engine, and the only folder that names it;
 //! - [`executor`] proposes, verifies and commits blocks on the state machine;
 //! - [`core`] puts these together to a node without sockets and RocksDB.
 
+pub mod core;
+pub mod engine;
+pub mod executor;
+pub mod gossip;
+pub mod ingress;
+pub mod mempool;
+pub mod metrics;
 pub mod runtime;

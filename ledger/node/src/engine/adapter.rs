@@ -1,0 +1,136 @@
+//! Our application in the engine's clothes: proposals, verdicts and finalized blocks.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use aval_codec::Hash;
+use commonware_actor::Feedback;
+use commonware_consensus::marshal::Update;
+use commonware_consensus::marshal::ancestry::Ancestry as EngineAncestry;
+use commonware_consensus::marshal::core::Mailbox;
+use commonware_consensus::marshal::standard::Standard;
+use commonware_consensus::simplex::scheme::ed25519::Scheme;
+use commonware_consensus::types::Height;
+use commonware_consensus::{Application as EngineApplication, Reporter};
+use commonware_cryptography::Digested;
+use commonware_runtime::Clock;
+use commonware_utils::Acknowledgement as _;
+use commonware_utils::acknowledgement::Exact;
+use futures::channel::mpsc;
+use futures::StreamExt as _;
+use tracing::{error, warn};
+
+use super::block::{EngineBlock, EngineContext, slot};
+use super::{Ancestry, Application, Fatal, SealedBlock, certificate};
+
+/// Asks the application for proposals and verdicts.
+pub(super) struct Adapter<A, E> {
+    application: Arc<A>,
+    runtime: PhantomData<fn() -> E>,
+}
+
+impl<A, E> Adapter<A, E> {
+    pub(super) fn new(application: Arc<A>) -> Self {
+        Self { application, runtime: PhantomData }
+    }
+}
+
+impl<A, E> Clone for Adapter<A, E> {
+    fn clone(&self) -> Self {
+        Self::new(self.application.clone())
+    }
+}
+
+impl<A: Application, E: Clock> EngineApplication<E> for Adapter<A, E> {
+    type SigningScheme = Scheme;
+    type Context = EngineContext;
+    type Block = EngineBlock;
+    type Input = ();
+
+    async fn propose(
+        &mut self,
+        (_, context): (E, EngineContext),
+        ancestry: impl EngineAncestry<EngineBlock>,
+        (): (),
+    ) -> Option<Digested<EngineBlock>> {
+        let sealed = self.application.propose(slot(&context), ancestors(ancestry)).await?;
+        EngineBlock::digested(sealed).ok()
+    }
+
+    async fn verify(&mut self, (_, context): (E, EngineContext), mut ancestry: impl EngineAncestry<EngineBlock>) -> bool {
+        // The stream starts with the block in question; without it there is nothing to say, which is no verdict.
+        let Some(block) = ancestry.next().await else {
+            return std::future::pending().await;
+        };
+        let sealed = block.inner().sealed().clone();
+        // The engine compared the block's place with the one it was proposed for before it asked for votes.
+        debug_assert_eq!(slot(&context).view, sealed.block().header.view);
+        self.application.verify(sealed, ancestors(ancestry)).await
+    }
+}
+
+fn ancestors(ancestry: impl EngineAncestry<EngineBlock>) -> Ancestry {
+    ancestry.map(|block| block.inner().sealed().clone()).boxed()
+}
+
+/// What the engine reports as finalized, on its way to [`deliver`].
+pub(super) struct FinalizedReporter<A> {
+    application: Arc<A>,
+    // Unbounded, but the engine itself has at most a fixed number of unacknowledged blocks under way.
+    blocks: mpsc::UnboundedSender<(Arc<SealedBlock>, Exact)>,
+}
+
+impl<A> FinalizedReporter<A> {
+    pub(super) fn new(application: Arc<A>) -> (Self, mpsc::UnboundedReceiver<(Arc<SealedBlock>, Exact)>) {
+        let (blocks, receiver) = mpsc::unbounded();
+        (Self { application, blocks }, receiver)
+    }
+}
+
+impl<A> Clone for FinalizedReporter<A> {
+    fn clone(&self) -> Self {
+        Self { application: self.application.clone(), blocks: self.blocks.clone() }
+    }
+}
+
+impl<A: Application> Reporter for FinalizedReporter<A> {
+    type Activity = Update<EngineBlock>;
+
+    fn report(&mut self, update: Update<EngineBlock>) -> Feedback {
+        match update {
+            Update::Tip(_, height, _) => self.application.tip(height.get()),
+            Update::Block(block, acknowledgement) => {
+                // The receiver is gone only when the node stops; the block is delivered again after the restart.
+                let _ = self.blocks.unbounded_send((block.inner().sealed().clone(), acknowledgement));
+            }
+        }
+        Feedback::Ok
+    }
+}
+
+/// Hands finalized blocks to the application, one after the other, and acknowledges each once it is durable.
+///
+/// Ends with an error if the application cannot go on: the unacknowledged block is delivered again after a restart.
+pub(super) async fn deliver<A: Application>(
+    application: Arc<A>,
+    mut blocks: mpsc::UnboundedReceiver<(Arc<SealedBlock>, Exact)>,
+    marshal: Mailbox<Scheme, Standard<EngineBlock>>,
+    genesis: Hash,
+) -> Result<(), Fatal> {
+    while let Some((block, acknowledgement)) = blocks.next().await {
+        if block.digest() != genesis {
+            let height = block.height();
+            let finalization = marshal.get_finalization(Height::new(height)).await;
+            let certificate = finalization.as_ref().and_then(certificate::from_engine);
+            if finalization.is_some() && certificate.is_none() {
+                warn!(height, "a certificate could not be converted");
+            }
+            if let Err(fatal) = application.finalized(block, certificate).await {
+                error!(height, %fatal, "the node cannot commit a finalized block and stops");
+                return Err(fatal);
+            }
+        }
+        acknowledgement.acknowledge();
+    }
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! The engine on the deterministic runtime and a simulated network: many nodes in one process, one seed, one history.
+//!
+//! A [`World`] starts nodes, crashes them, cuts and heals links. The journals of a node survive its crash; what its
+//! application keeps elsewhere is the scenario's business. The runtime picks the next task by the seed and lets time jump
+//! to the next event, so minutes of a network's life take seconds, and the same seed gives the same history again.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use commonware_cryptography::Signer as _;
+use commonware_cryptography::ed25519::PublicKey;
+use commonware_p2p::simulated::{self, Link, Oracle};
+use commonware_runtime::{Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Supervisor as _, deterministic};
+use commonware_utils::{NZUsize, Probability};
+use futures::channel::oneshot;
+
+use super::runtime::EngineRuntime;
+use super::stack::{self, Channels, channel, engine_quota, message_quota};
+use super::{Application, EngineError, Links, Settings};
+use crate::engine::production::Built;
+use crate::runtime::SharedRuntime;
+
+/// The quality of a link in one direction.
+#[derive(Clone, Copy, Debug)]
+pub struct Quality {
+    /// Mean delay.
+    pub latency: Duration,
+    /// Standard deviation of the delay.
+    pub jitter: Duration,
+    /// Messages in a hundred that get lost.
+    pub loss_percent: u8,
+}
+
+impl Quality {
+    /// A link inside one city.
+    pub const GOOD: Self =
+        Self { latency: Duration::from_millis(10), jitter: Duration::from_millis(3), loss_percent: 0 };
+    /// A link that loses every tenth message.
+    pub const LOSSY: Self =
+        Self { latency: Duration::from_millis(20), jitter: Duration::from_millis(10), loss_percent: 10 };
+
+    fn link(self) -> Link {
+        let delivered = f64::from(100 - self.loss_percent.min(100)) / 100.0;
+        Link {
+            latency: self.latency,
+            jitter: self.jitter,
+            success_rate: Probability::new(delivered).expect("a share of one hundred is a probability"),
+        }
+    }
+}
+
+/// What a simulation left behind.
+#[derive(Debug)]
+pub struct Outcome<T> {
+    /// What the scenario returned.
+    pub result: T,
+    /// A fingerprint of every event of the run: equal for equal seeds.
+    pub fingerprint: String,
+}
+
+/// Runs a scenario. Panics if it takes longer than `limit` of simulated time.
+pub fn simulate<T, F, Fut>(seed: u64, limit: Duration, keys: &[[u8; 32]], scenario: F) -> Outcome<T>
+where
+    F: FnOnce(World) -> Fut,
+    Fut: Future<Output = T>,
+{
+    let config = deterministic::Config::new()
+        .with_seed(seed)
+        .with_start_time(std::time::UNIX_EPOCH + START)
+        .with_timeout(Some(limit));
+    deterministic::Runner::new(config).start(|context| async move {
+        let auditor = context.auditor();
+        let world = World::new(&context, keys).await;
+        let result = scenario(world).await;
+        Outcome { result, fingerprint: auditor.state() }
+    })
+}
+
+/// The simulated clock at the beginning, after the epoch.
+pub const START: Duration = Duration::from_secs(1_800_000_000);
+
+struct Inner {
+    context: deterministic::Context,
+    oracle: Oracle<PublicKey, deterministic::Context>,
+    keys: Vec<PublicKey>,
+    links: BTreeMap<(usize, usize), Quality>,
+    nodes: BTreeMap<usize, Handle<Result<(), EngineError>>>,
+    starts: u64,
+}
+
+/// The nodes and the network between them.
+#[derive(Clone)]
+pub struct World {
+    inner: Rc<RefCell<Inner>>,
+}
+
+impl World {
+    async fn new(context: &deterministic::Context, seeds: &[[u8; 32]]) -> Self {
+        let keys: Vec<PublicKey> = seeds
+            .iter()
+            .map(|seed| {
+                commonware_codec::DecodeExt::decode(seed.as_slice())
+                    .map(|key: commonware_cryptography::ed25519::PrivateKey| key.public_key())
+                    .expect("any 32 bytes are a seed")
+            })
+            .collect();
+        let config = simulated::Config {
+            max_size: 32 << 20,
+            max_peers_per_set: NZUsize!(64),
+            disconnect_on_block: true,
+            tracked_peer_sets: NZUsize!(1),
+        };
+        let (network, oracle) =
+            simulated::Network::new_with_peers(context.child("network"), config, keys.clone()).await;
+        network.start();
+        let inner = Inner {
+            context: context.child("world"),
+            oracle,
+            keys,
+            links: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            starts: 0,
+        };
+        Self { inner: Rc::new(RefCell::new(inner)) }
+    }
+
+    /// A runtime for what the scenario itself does.
+    pub fn runtime(&self) -> SharedRuntime {
+        Arc::new(EngineRuntime::new(&self.inner.borrow().context))
+    }
+
+    /// Lets simulated time pass.
+    pub async fn sleep(&self, duration: Duration) {
+        let sleep = self.inner.borrow().context.sleep(duration);
+        sleep.await;
+    }
+
+    /// Gives every pair of nodes a link of this quality, or of its own if `quality` says so; `None` is no link.
+    pub async fn link_all(&self, quality: impl Fn(usize, usize) -> Option<Quality>) {
+        let count = self.inner.borrow().keys.len();
+        for from in 0..count {
+            for to in (0..count).filter(|to| *to != from) {
+                self.link(from, to, quality(from, to)).await;
+            }
+        }
+    }
+
+    async fn link(&self, from: usize, to: usize, quality: Option<Quality>) {
+        let (oracle, sender, receiver, present) = {
+            let mut inner = self.inner.borrow_mut();
+            let present = inner.links.remove(&(from, to)).is_some();
+            if let Some(quality) = quality {
+                inner.links.insert((from, to), quality);
+            }
+            (inner.oracle.clone(), inner.keys[from].clone(), inner.keys[to].clone(), present)
+        };
+        if present {
+            oracle.remove_link(sender.clone(), receiver.clone()).await.expect("the link is known");
+        }
+        if let Some(quality) = quality {
+            oracle.add_link(sender, receiver, quality.link()).await.expect("no link was left");
+        }
+    }
+
+    /// Starts a node; its journals are those it left behind.
+    pub async fn start<A, F>(&self, index: usize, mut settings: Settings, build: F)
+    where
+        A: Application,
+        F: FnOnce(SharedRuntime, Links) -> Built<A>,
+    {
+        settings.partition_prefix = format!("node-{index}-");
+        let (context, oracle, key) = {
+            let mut inner = self.inner.borrow_mut();
+            inner.starts += 1;
+            let context = inner.context.child("validator").with_attribute("start", inner.starts);
+            (context, inner.oracle.clone(), inner.keys[index].clone())
+        };
+        let control = oracle.control(key);
+        let register = |number, quota| {
+            let control = control.clone();
+            async move { control.register(number, quota).await.expect("the network runs") }
+        };
+        let channels = Channels {
+            votes: register(channel::VOTES, engine_quota()).await,
+            certificates: register(channel::CERTIFICATES, engine_quota()).await,
+            resolver: register(channel::RESOLVER, engine_quota()).await,
+            backfill: register(channel::BACKFILL, engine_quota()).await,
+            blocks: register(channel::BLOCKS, engine_quota()).await,
+            messages: register(channel::MESSAGES, message_quota()).await,
+        };
+        let manager = oracle.manager();
+        // The node's own context exists inside its task, so that ending the task ends all of it.
+        let (sender, receiver) = oneshot::channel();
+        let handle = context.spawn(move |context| async move {
+            let metrics = context.child("metrics");
+            let (links, outgoing) = Links::new(move || metrics.encode());
+            let runtime: SharedRuntime = Arc::new(EngineRuntime::new(&context));
+            let (answer, built) = oneshot::channel();
+            let _ = sender.send((runtime, links, answer));
+            let Ok((application, history)): Result<Built<A>, _> = built.await else { return Ok(()) };
+            let engine = context.child("engine");
+            let running =
+                stack::start(engine, &settings, channels, manager, control, application, history, outgoing).await?;
+            Err(running.failed().await)
+        });
+        let (runtime, links, answer) = receiver.await.expect("the node's task runs");
+        let _ = answer.send(build(runtime, links));
+        self.inner.borrow_mut().nodes.insert(index, handle);
+    }
+
+    /// Ends a node between two of its steps, as a kill would.
+    pub async fn crash(&self, index: usize) {
+        let handle = self.inner.borrow_mut().nodes.remove(&index);
+        if let Some(handle) = handle {
+            handle.abort();
+            let _ = handle.await;
+            // The node's tasks are dropped when their turn comes next.
+            self.sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Why a node stopped by itself, if it did.
+    pub async fn failure(&self, index: usize) -> Option<String> {
+        let handle = self.inner.borrow_mut().nodes.remove(&index)?;
+        futures::pin_mut!(handle);
+        match futures::future::select(handle, Box::pin(self.sleep(Duration::from_millis(1)))).await {
+            futures::future::Either::Left((result, _)) => Some(format!("{result:?}")),
+            futures::future::Either::Right(_) => None,
+        }
+    }
+}

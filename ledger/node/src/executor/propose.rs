@@ -1,0 +1,145 @@
+//! Making a block: when, of what, and with which outcome.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aval_machine::{BlockContext, BlockLimits, Checked, Dropped, propose_block};
+use aval_store::View;
+use aval_types::block::{BlockTransaction, HEADER_BYTES, transactions_root, witnesses_root};
+use aval_types::{Block, Header, TransactionId};
+use futures::StreamExt as _;
+use futures::future::{Either, select};
+
+use super::Executor;
+use super::execution::{Execution, Rejection};
+use crate::engine::{Ancestry, SealedBlock, Slot};
+use crate::runtime::{Runtime as _, offload};
+
+/// Bytes of a body without transactions.
+const EMPTY_BODY_BYTES: usize = 4;
+
+impl Executor {
+    /// Makes the block of a slot: as soon as there is work, or when the heartbeat is due (D12).
+    pub(super) async fn build(&self, slot: Slot, mut ancestry: Ancestry) -> Result<Arc<SealedBlock>, Rejection> {
+        let parent = ancestry.next().await.ok_or(Rejection::UnknownParent)?;
+        self.execute_with_ancestors(parent.clone(), ancestry).await?;
+        let parent = parent.block().header.clone();
+        let candidates = self.wait_for_candidates(&slot, &parent).await?;
+        let guard = self.execution.clone().lock_owned().await;
+        let (execution, now_ms) = (self.execution(), self.runtime.now_ms());
+        let (block, dropped) = offload(&*self.runtime, move || {
+            let _guard = guard;
+            execution.build(&slot, &parent, candidates, now_ms)
+        })
+        .await
+        .unwrap_or_else(|| Err(Rejection::Fault("the node is stopping".to_owned())))?;
+        for Dropped { id, reject, .. } in dropped {
+            self.mempool.refuse(id, reject, now_ms);
+        }
+        Ok(block)
+    }
+
+    /// Transactions that wait and are not in a block below, at the latest when the heartbeat is due; then maybe none.
+    async fn wait_for_candidates(&self, slot: &Slot, parent: &Header) -> Result<Vec<Arc<Checked>>, Rejection> {
+        let parameters = &self.options.parameters;
+        let bytes_max = (parameters.block_bytes_max as usize).saturating_sub(HEADER_BYTES + EMPTY_BODY_BYTES);
+        let count_max = parameters.block_transactions_max as usize;
+        let earliest_ms = parent.time_ms.saturating_add(duration_ms(self.options.block_interval));
+        let heartbeat_ms = parent.time_ms.saturating_add(parameters.heartbeat_ms);
+        self.sleep_until(earliest_ms).await;
+        loop {
+            // Listening starts before looking, so that an arrival in between is not missed.
+            let arrival = self.mempool.notified();
+            futures::pin_mut!(arrival);
+            arrival.as_mut().enable();
+            let included = self.included_above_final(slot)?;
+            let candidates = self.mempool.candidates_where(bytes_max, count_max, |id| !included.contains(id));
+            let now_ms = self.runtime.now_ms();
+            if !candidates.is_empty() || now_ms >= heartbeat_ms {
+                return Ok(candidates);
+            }
+            let heartbeat = self.runtime.sleep(Duration::from_millis(heartbeat_ms - now_ms));
+            if let Either::Left(_) = select(arrival, heartbeat).await {
+                // Clients come in groups: the block that answers the first one should take the others along.
+                self.runtime.sleep(self.options.block_interval / 4).await;
+            }
+        }
+    }
+
+    /// The transactions of the blocks between the newest final one and the slot's parent.
+    fn included_above_final(&self, slot: &Slot) -> Result<BTreeSet<TransactionId>, Rejection> {
+        let mut included = BTreeSet::new();
+        let mut cursor = slot.parent;
+        while let Some(pending) = self.ledger.pending(&cursor) {
+            included.extend(pending.executed().ids.iter().copied());
+            cursor = pending.parent();
+        }
+        Ok(included)
+    }
+
+    async fn sleep_until(&self, time_ms: u64) {
+        let now_ms = self.runtime.now_ms();
+        // A parent from a clock that runs ahead must not make this node wait for longer than the interval.
+        let wait = Duration::from_millis(time_ms.saturating_sub(now_ms)).min(self.options.block_interval);
+        if !wait.is_zero() {
+            self.runtime.sleep(wait).await;
+        }
+    }
+}
+
+impl Execution {
+    fn build(
+        &self,
+        slot: &Slot,
+        parent: &Header,
+        candidates: Vec<Arc<Checked>>,
+        now_ms: u64,
+    ) -> Result<(Arc<SealedBlock>, Vec<Dropped>), Rejection> {
+        let view: View = self.ledger.view(&slot.parent)?;
+        let context = BlockContext {
+            network: self.options.network.clone(),
+            height: view.next_height(),
+            time_ms: now_ms.max(parent.time_ms.saturating_add(1)),
+        };
+        let parameters = &self.options.parameters;
+        let limits = BlockLimits {
+            bytes_max: (parameters.block_bytes_max as usize).saturating_sub(HEADER_BYTES),
+            transactions_max: parameters.block_transactions_max as usize,
+        };
+        let proposal = propose_block(&view, &context, &candidates, limits)
+            .map_err(|error| Rejection::Fault(error.to_string()))?;
+        let transactions: Vec<BlockTransaction> = proposal
+            .kept
+            .iter()
+            .filter_map(|index| candidates.get(*index))
+            .map(|checked| checked.block_transaction().clone())
+            .collect();
+        let tree = view.tree(&proposal.executed.changes)?;
+        let header = Header {
+            genesis: self.options.network.genesis(),
+            height: context.height,
+            time_ms: context.time_ms,
+            epoch: slot.epoch,
+            view: slot.view,
+            parent_view: slot.parent_view,
+            leader: slot.leader,
+            parent: slot.parent,
+            transactions_root: transactions_root(&transactions),
+            witnesses_root: witnesses_root(&transactions),
+            receipts_root: proposal.executed.receipts_root,
+            state_root: tree.root(),
+            validators_hash: self.options.validators_hash,
+            next_validators_hash: self.options.validators_hash,
+            last_set_change: 0,
+        };
+        let block = Block { header, transactions };
+        let sealed = SealedBlock::new(block.clone());
+        self.keep(block, proposal.executed, tree)?;
+        Ok((Arc::new(sealed), proposal.dropped))
+    }
+}
+
+fn duration_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
