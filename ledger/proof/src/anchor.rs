@@ -33,7 +33,8 @@ impl Checkpoint {
     /// Reads what [`Self::to_json`] wrote.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ProofError> {
         let unreadable = |_| ProofError::Anchor("the checkpoint cannot be read".to_owned());
-        let wire: Wire = json::from_slice(bytes, json::Limits::default()).map_err(|error| unreadable(error.to_string()))?;
+        let wire: Wire = json::from_slice(bytes, json::Limits::default())
+            .map_err(|error| unreadable(error.to_string()))?;
         let bytes = b64u::decode(&wire.header).map_err(|error| unreadable(error.to_string()))?;
         let header = Header::decode(&bytes).map_err(|error| unreadable(error.to_string()))?;
         Ok(Self { header })

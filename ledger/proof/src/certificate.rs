@@ -5,7 +5,7 @@
 //! parent's view and the digest.
 
 use aval_codec::{Hash, Writer, b64u, binary::varint};
-use aval_did::PublicKey;
+use aval_did::{Algorithm, PublicKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{error::ProofError, validators::ValidatorSet};
@@ -70,9 +70,9 @@ impl Certificate {
                 .ok()
                 .and_then(|index| validators.keys().get(index))
                 .ok_or(ProofError::Certificate("a signer is not in the validator set"))?;
-            if !PublicKey::Ed25519(*key).verify(&message, signature) {
-                return Err(ProofError::Certificate("a signature does not verify"));
-            }
+            PublicKey::Ed25519(*key)
+                .verify(Algorithm::EdDsa, &message, signature)
+                .map_err(|_| ProofError::Certificate("a signature does not verify"))?;
         }
         Ok(())
     }

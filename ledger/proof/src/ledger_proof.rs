@@ -262,7 +262,10 @@ impl StateWire {
     fn into_claim(self) -> Result<Claim, ProofError> {
         let value = self
             .value
-            .map(|text| b64u::decode(text).map_err(|_| ProofError::Malformed("state.value is not base64url".to_owned())))
+            .map(|text| {
+                b64u::decode(text)
+                    .map_err(|_| ProofError::Malformed("state.value is not base64url".to_owned()))
+            })
             .transpose()?;
         let proof = StateProof { siblings: self.siblings, leaf: self.leaf };
         Ok(Claim::State { key: self.key, value, proof })
@@ -325,9 +328,13 @@ impl Verified {
         let Some(bytes) = self.value(&did_state_key(did))? else {
             return Ok(None);
         };
-        let record: DidRecord = json::from_slice(bytes, Limits::bytes(LEDGER_PROOF_BYTES_MAX))
-            .map_err(|_| ProofError::Subject("the value is not a DID record"))?;
-        if record.did == *did { Ok(Some(record)) } else { Err(ProofError::Subject("the record is of another DID")) }
+        let record =
+            DidRecord::from_bytes(bytes).map_err(|_| ProofError::Subject("the value is not a DID record"))?;
+        if record.did == *did {
+            Ok(Some(record))
+        } else {
+            Err(ProofError::Subject("the record is of another DID"))
+        }
     }
 
     /// The receipt.

@@ -4,7 +4,10 @@
 //! Pure functions over bytes: no I/O, no clock, no consensus engine, no tree. `specs/wire.md` describes every byte, so that
 //! this crate is one verifier among others; `tests/interop/python/verify_proof.py` is another.
 
-#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 mod anchor;
 mod certificate;

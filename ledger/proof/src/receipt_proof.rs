@@ -57,10 +57,11 @@ impl ReceiptProof {
         if self.siblings.len() > SIBLINGS_MAX {
             return Err(ProofError::Receipt("there are more siblings than levels"));
         }
-        let found = self.siblings.iter().fold(merkle::leaf_hash(&self.bytes), |hash, sibling| match sibling {
-            Sibling::Left(left) => merkle::node_hash(left, &hash),
-            Sibling::Right(right) => merkle::node_hash(&hash, right),
-        });
+        let found =
+            self.siblings.iter().fold(merkle::leaf_hash(&self.bytes), |hash, sibling| match sibling {
+                Sibling::Left(left) => merkle::node_hash(left, &hash),
+                Sibling::Right(right) => merkle::node_hash(&hash, right),
+            });
         if found != *root {
             return Err(ProofError::Receipt("the proof does not lead to the receipts root"));
         }

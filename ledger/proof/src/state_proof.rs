@@ -89,7 +89,11 @@ impl StateProof {
         let found = self.siblings.iter().zip(levels).fold(start, |hash, (sibling, level)| {
             if bit(&key_hash, level) { node_hash(sibling, &hash) } else { node_hash(&hash, sibling) }
         });
-        if found == *root { Ok(()) } else { Err(ProofError::State("the proof does not lead to the state root")) }
+        if found == *root {
+            Ok(())
+        } else {
+            Err(ProofError::State("the proof does not lead to the state root"))
+        }
     }
 
     /// Reads the Borsh bytes of a `jmt::proof::SparseMerkleProof<Sha256>` (0.12) that was made for `key`.
@@ -98,7 +102,8 @@ impl StateProof {
     /// of this crate. Layout: option of leaf (u8, key hash, value hash), u32 LE number of siblings, each u8 kind (0 empty,
     /// 1 inner node: two hashes, 2 leaf: key hash, value hash). The leaf is dropped if it is the key's own.
     pub fn from_jmt_borsh(bytes: &[u8], key: &[u8]) -> Result<Self, ProofError> {
-        Self::read_jmt(bytes, &sha256(key)).ok_or(ProofError::Malformed("not the Borsh bytes of a jmt proof".to_owned()))
+        Self::read_jmt(bytes, &sha256(key))
+            .ok_or(ProofError::Malformed("not the Borsh bytes of a jmt proof".to_owned()))
     }
 
     fn read_jmt(bytes: &[u8], key_hash: &Hash) -> Option<Self> {

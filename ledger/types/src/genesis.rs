@@ -6,14 +6,14 @@
 use std::net::SocketAddr;
 
 use aval_codec::{Hash, Limits, json, merkle, sha256};
-use aval_did::{Control, Create, Did, Document, PublicKey};
+use aval_did::{Control, Create, Did, Document, PublicKey, syntax::is_network_label};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     block::{Header, validators_hash},
     grant::is_name,
     limits,
-    network::{NetworkId, is_label},
+    network::NetworkId,
 };
 
 /// The version of the file's format.
@@ -86,8 +86,8 @@ pub struct Validator {
     pub name: String,
     /// Who operates it.
     pub operator: Did,
-    /// Its Ed25519 key, as a multikey.
-    pub key: String,
+    /// Its key, an Ed25519 one.
+    pub key: PublicKey,
     /// Where it listens for other nodes.
     pub address: SocketAddr,
 }
@@ -136,11 +136,11 @@ pub struct IssuerType {
 }
 
 impl Validator {
-    /// The key's bytes; `None` if the multikey is not one of a good Ed25519 key. Never `None` in a validated genesis.
-    pub fn public_key(&self) -> Option<[u8; 32]> {
-        match PublicKey::from_multikey(&self.key) {
-            Ok(PublicKey::Ed25519(bytes)) => Some(bytes),
-            _ => None,
+    /// The key's bytes; `None` if it is not an Ed25519 key, which a validated genesis does not hold.
+    pub fn ed25519_key(&self) -> Option<[u8; 32]> {
+        match self.key {
+            PublicKey::Ed25519(bytes) => Some(bytes),
+            PublicKey::P256(_) => None,
         }
     }
 }
@@ -175,7 +175,7 @@ impl Genesis {
 
     /// The validators' keys in ascending order: the order of signer indices in certificates.
     pub fn validator_keys(&self) -> Vec<[u8; 32]> {
-        let mut keys: Vec<[u8; 32]> = self.validators.iter().filter_map(Validator::public_key).collect();
+        let mut keys: Vec<[u8; 32]> = self.validators.iter().filter_map(Validator::ed25519_key).collect();
         keys.sort_unstable();
         keys
     }
@@ -208,7 +208,7 @@ impl Genesis {
         if self.version != GENESIS_VERSION {
             return Err(format!("version is {}, this program reads 1", self.version));
         }
-        if !is_label(&self.network) {
+        if !is_network_label(&self.network) {
             return Err("network is not a label: a lowercase letter, then up to 31 of a-z, 0-9 and -".to_owned());
         }
         self.parameters.validate()?;
@@ -242,11 +242,11 @@ impl Genesis {
         }
         for (index, validator) in self.validators.iter().enumerate() {
             let name = &validator.name;
-            if !is_label(name) {
+            if !is_network_label(name) {
                 return Err(format!("the name of validator {} is not a label", index + 1));
             }
-            if validator.public_key().is_none() {
-                return Err(format!("the key of validator {name} is not an Ed25519 multikey"));
+            if validator.ed25519_key().is_none() {
+                return Err(format!("the key of validator {name} is not an Ed25519 key"));
             }
             self.expect_did(&validator.operator, "operator")?;
             let earlier = || self.validators.iter().take(index);

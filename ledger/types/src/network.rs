@@ -6,10 +6,8 @@
 use std::{fmt, str::FromStr};
 
 use aval_codec::Hash;
+use aval_did::syntax::is_network_label;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-/// Characters of a network's label.
-const LABEL_LENGTH_MAX: usize = 32;
 
 /// A network: the label of its DIDs and the hash of its genesis file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,7 +24,7 @@ pub struct NetworkIdError;
 impl NetworkId {
     /// Puts a network's name together; `None` if the label is not `[a-z][a-z0-9-]{0,31}`.
     pub fn new(label: &str, genesis: Hash) -> Option<Self> {
-        is_label(label).then(|| Self { label: label.to_owned(), genesis })
+        is_network_label(label).then(|| Self { label: label.to_owned(), genesis })
     }
 
     /// The label: the network part of its DIDs.
@@ -38,13 +36,6 @@ impl NetworkId {
     pub fn genesis(&self) -> Hash {
         self.genesis
     }
-}
-
-/// Whether `text` is a network label: `[a-z][a-z0-9-]{0,31}`.
-pub fn is_label(text: &str) -> bool {
-    text.len() <= LABEL_LENGTH_MAX
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 impl fmt::Display for NetworkId {

@@ -7,6 +7,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use aval_did::DidError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! rejects {
@@ -153,13 +154,13 @@ rejects! {
         "Resolve it again and build on its newest version.";
     DidKeyNotInDocument = "did.key_not_in_document", 403, "The signing key is not an authentication method of its DID",
         "Sign with a key that the DID's document lists under authentication.";
-    DidControl = "did.control", 403, "The signatures do not satisfy the DID's control",
-        "Sign with as many of the DID's control keys as its threshold says.";
+    DidControl(detail) = "did.control", 403, "Control keys or signatures are not as the DID's control asks",
+        "Sign with as many of the DID's control keys as its threshold says; the detail tells more.";
     DidDeactivated = "did.deactivated", 403, "The DID is deactivated",
         "Deactivation is final; use another DID.";
     DidAllowance = "did.allowance", 429, "The DID's allowance for control operations is used up",
         "Try again a day later.";
-    DidDocument(detail) = "did.document", 400, "The document or control is not allowed",
+    DidDocument(detail) = "did.document", 400, "The document is not allowed",
         "Keep to the shapes and bounds of specs/did-method.md.";
 
     EndorserScope = "endorser.scope", 403, "An endorser cannot sign this action",
@@ -197,6 +198,7 @@ impl Reject {
             | Self::PresentationMismatch(detail)
             | Self::PresentationKeyBinding(detail)
             | Self::DidInvalid(detail)
+            | Self::DidControl(detail)
             | Self::DidDocument(detail)
             | Self::RegistryInvalid(detail) => detail,
             _ => "",
@@ -227,6 +229,23 @@ impl PartialEq for Reject {
 }
 
 impl Eq for Reject {}
+
+impl From<DidError> for Reject {
+    fn from(error: DidError) -> Self {
+        match error {
+            DidError::Exists => Self::DidExists,
+            DidError::NotFound => Self::DidNotFound,
+            DidError::Invalid(detail) => Self::DidInvalid(detail.into()),
+            DidError::Network => Self::DidNetwork,
+            DidError::StaleVersion => Self::DidStaleVersion,
+            DidError::KeyNotInDocument => Self::DidKeyNotInDocument,
+            DidError::Control(detail) => Self::DidControl(detail.into()),
+            DidError::Deactivated => Self::DidDeactivated,
+            DidError::Allowance => Self::DidAllowance,
+            DidError::Document(detail) => Self::DidDocument(detail.into()),
+        }
+    }
+}
 
 impl fmt::Display for Reject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use aval_codec::Hash;
 use aval_did::SigningKey;
 use uuid::Uuid;
 
-use super::{Algorithm, KeyId, Payload, Role, Signature, SignedTransaction, Signer, TransactionId, jws};
+use super::{KeyId, Payload, Role, Signature, SignedTransaction, Signer, TransactionId, jws};
 use crate::{action::Action, limits, network::NetworkId, reject::Reject};
 
 /// Why a transaction could not be signed.
@@ -130,12 +130,12 @@ impl UnsignedTransaction {
     /// The signatures of the signers who have this key; usually one.
     pub fn signatures(&self, key: &SigningKey) -> Result<Vec<Signature>, SignError> {
         let public = key.public();
-        let algorithm = Algorithm::of_key(&public);
+        let algorithm = public.algorithm();
         let signatures: Vec<Signature> = self
             .payload
             .signers
             .iter()
-            .filter(|signer| *signer.kid.key() == public)
+            .filter(|signer| signer.kid.key() == public)
             .map(|signer| {
                 let header = jws::header(signer);
                 let bytes = key.sign(&jws::signing_input(&header, &self.bytes));

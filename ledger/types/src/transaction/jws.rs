@@ -4,7 +4,7 @@
 //! exactly `alg`, `kid` and `typ`, and there is no unprotected header. Nothing that a header names is ever fetched.
 
 use aval_codec::{Json, Limits, b64u, json};
-use aval_did::PublicKey;
+use aval_did::{Algorithm, is_es256_low_s, normalize_es256_low_s};
 use serde::Deserialize;
 
 use super::{Payload, Signature, SignedTransaction, Signer, TransactionId, payload::malformed};
@@ -12,33 +12,6 @@ use crate::{limits, reject::Reject};
 
 /// The `typ` of a transaction's protected headers.
 pub const TRANSACTION_TYPE: &str = "aval-tx+jwt";
-
-/// The signature algorithms that there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// Ed25519, verified by the rules of ZIP-215.
-    EdDsa,
-    /// ECDSA over P-256 with SHA-256, low S.
-    Es256,
-}
-
-impl Algorithm {
-    /// The name in a header.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::EdDsa => "EdDSA",
-            Self::Es256 => "ES256",
-        }
-    }
-
-    /// The one algorithm that a key signs with.
-    pub fn of_key(key: &PublicKey) -> Self {
-        match key {
-            PublicKey::Ed25519(_) => Self::EdDsa,
-            PublicKey::P256(_) => Self::Es256,
-        }
-    }
-}
 
 /// What to do with an ES256 signature whose S is in the upper half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,26 +135,24 @@ fn read_signature(signer: &Signer, header: Vec<u8>, bytes: [u8; 64], high_s: Hig
     if members.kid != signer.kid.to_string() {
         return Err(Reject::TransactionSigners("a header's kid is not that of the signer in its place".into()));
     }
-    let algorithm = Algorithm::of_key(signer.kid.key());
+    let algorithm = signer.kid.key().algorithm();
     if members.alg != algorithm.name() {
         return Err(Reject::TransactionAlgorithm);
     }
     let bytes = match (algorithm, high_s) {
         (Algorithm::EdDsa, _) => bytes,
         (Algorithm::Es256, HighS::Normalize) => {
-            aval_did::normalize_es256_low_s(&bytes).ok_or(Reject::TransactionSignature)?
+            normalize_es256_low_s(&bytes).ok_or(Reject::TransactionSignature)?
         }
-        (Algorithm::Es256, HighS::Refuse) => {
-            let normal = aval_did::normalize_es256_low_s(&bytes);
-            normal.filter(|normal| *normal == bytes).ok_or(Reject::TransactionSignature)?
-        }
+        (Algorithm::Es256, HighS::Refuse) if is_es256_low_s(&bytes) => bytes,
+        (Algorithm::Es256, HighS::Refuse) => return Err(Reject::TransactionSignature),
     };
     Ok(Signature { header, algorithm, bytes })
 }
 
 /// The protected header that we write for a key.
 pub(super) fn header(signer: &Signer) -> Vec<u8> {
-    let alg = Algorithm::of_key(signer.kid.key()).name();
+    let alg = signer.kid.key().algorithm().name();
     // Neither a DID nor a multikey has a character that JSON would escape.
     format!(r#"{{"alg":"{alg}","kid":"{}","typ":"{TRANSACTION_TYPE}"}}"#, signer.kid).into_bytes()
 }

@@ -31,14 +31,14 @@ impl KeyId {
     }
 
     /// The key.
-    pub fn key(&self) -> &PublicKey {
-        &self.key
+    pub fn key(&self) -> PublicKey {
+        self.key
     }
 }
 
 impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}#{}", self.did, self.key.to_multikey())
+        write!(formatter, "{}#{}", self.did, self.key)
     }
 }
 

@@ -24,13 +24,13 @@ mod tests;
 use std::{fmt, str::FromStr};
 
 use aval_codec::{Hash, HashParseError, Json, hash, tag};
-use aval_did::PublicKey;
+use aval_did::{Algorithm, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{action::Action, reject::Reject};
 
 pub use builder::{SignError, TransactionBuilder, UnsignedTransaction};
-pub use jws::{Algorithm, TRANSACTION_TYPE};
+pub use jws::TRANSACTION_TYPE;
 pub use key_id::{KeyId, KeyIdError};
 pub use payload::{Payload, Role, Signer};
 
@@ -90,6 +90,8 @@ impl Signature {
 pub struct SignatureCheck {
     /// The key that the kid names.
     pub key: PublicKey,
+    /// The algorithm, which fits the key.
+    pub algorithm: Algorithm,
     /// The JWS signing input.
     pub message: Vec<u8>,
     /// The signature.
@@ -175,7 +177,8 @@ impl SignedTransaction {
     pub fn signature_checks(&self) -> Vec<SignatureCheck> {
         self.signed()
             .map(|(signer, signature)| SignatureCheck {
-                key: signer.kid.key().clone(),
+                key: signer.kid.key(),
+                algorithm: signature.algorithm,
                 message: jws::signing_input(&signature.header, &self.payload_bytes),
                 signature: signature.bytes,
             })
@@ -184,7 +187,12 @@ impl SignedTransaction {
 
     /// Verifies the signatures one by one. Nodes verify in batches over a whole block instead, with the same result.
     pub fn verify_signatures(&self) -> Result<(), Reject> {
-        let valid = self.signature_checks().iter().all(|check| check.key.verify(&check.message, &check.signature));
-        if valid { Ok(()) } else { Err(Reject::TransactionSignature) }
+        for check in self.signature_checks() {
+            check
+                .key
+                .verify_strict_low_s(check.algorithm, &check.message, &check.signature)
+                .map_err(|_| Reject::TransactionSignature)?;
+        }
+        Ok(())
     }
 }
