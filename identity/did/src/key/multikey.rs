@@ -1,0 +1,63 @@
+//! Multikey text: `z` and base58btc over a two-byte multicodec prefix and the key (Controlled Identifiers 1.0 §2.2.2).
+
+use super::{KeyError, PublicKey};
+
+const ED25519: [u8; 2] = [0xed, 0x01];
+const P256: [u8; 2] = [0x80, 0x24];
+const X25519: [u8; 2] = [0xec, 0x01];
+
+/// Longest multikey that is read: a P-256 key has 49 characters, and base58 decoding takes quadratic time.
+const TEXT_LENGTH_MAX: usize = 64;
+
+/// A key for key agreement. It is carried, never used, by this crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct X25519PublicKey(pub [u8; 32]);
+
+impl X25519PublicKey {
+    /// Reads a multikey, `z6LS…`.
+    pub fn from_multikey(text: &str) -> Result<Self, KeyError> {
+        match split(text)? {
+            (X25519, key) => key.try_into().map(X25519PublicKey).map_err(|_| KeyError::Malformed),
+            _ => Err(KeyError::Malformed),
+        }
+    }
+
+    /// The multikey, `z6LS…`.
+    pub fn to_multikey(&self) -> String {
+        join(X25519, &self.0)
+    }
+}
+
+/// True for text that reads as a multikey of any type known here.
+pub fn is_multikey_like(text: &str) -> bool {
+    matches!(split(text), Ok((ED25519 | P256 | X25519, _)))
+}
+
+pub(super) fn encode(key: &PublicKey) -> String {
+    match key {
+        PublicKey::Ed25519(bytes) => join(ED25519, bytes),
+        PublicKey::P256(bytes) => join(P256, bytes),
+    }
+}
+
+pub(super) fn decode(text: &str) -> Result<PublicKey, KeyError> {
+    match split(text)? {
+        (ED25519, key) => PublicKey::ed25519(&key),
+        // The multikey form of a P-256 key is compressed; an uncompressed one would be a second spelling.
+        (P256, key) if key.len() == 33 => PublicKey::p256(&key),
+        _ => Err(KeyError::Malformed),
+    }
+}
+
+fn join(codec: [u8; 2], key: &[u8]) -> String {
+    let bytes = [codec.as_slice(), key].concat();
+    format!("z{}", bs58::encode(bytes).into_string())
+}
+
+fn split(text: &str) -> Result<([u8; 2], Vec<u8>), KeyError> {
+    let base58 =
+        text.strip_prefix('z').filter(|_| text.len() <= TEXT_LENGTH_MAX).ok_or(KeyError::Malformed)?;
+    let bytes = bs58::decode(base58).into_vec().map_err(|_| KeyError::Malformed)?;
+    let (codec, key) = bytes.split_first_chunk::<2>().ok_or(KeyError::Malformed)?;
+    Ok((*codec, key.to_vec()))
+}
