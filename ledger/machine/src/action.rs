@@ -1,0 +1,5 @@
+//! The actions, one module per family: each function decides one action and says what it would change.
+
+pub(crate) mod credential;
+pub(crate) mod did;
+pub(crate) mod registry;

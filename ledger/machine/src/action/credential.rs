@@ -1,0 +1,24 @@
+//! `credential.present`: a DID that is on the ledger turns a further credential into a grant (specs/wire.md, "Actions").
+
+use aval_types::Reject;
+use aval_types::action::CredentialPresent;
+
+use crate::authorize::{Case, Stop};
+use crate::effect::Effect;
+use crate::grant;
+use crate::state::StateRead;
+
+/// Decides `credential.present`: the sender is the grant's subject (checked with the shape) and the credential's holder.
+pub(crate) fn present<S: StateRead + ?Sized>(
+    case: &Case<'_, S>,
+    action: &CredentialPresent,
+) -> Result<Effect, Stop> {
+    let sender =
+        case.payload().sender().ok_or(Reject::TransactionSigners("the action needs a sender".into()))?;
+    let mut record = case.expect_authenticated(sender)?;
+    case.expect_permit(&record)?;
+    let mut effect = Effect::default();
+    grant::make(case, &action.grant, &mut record, &mut effect)?;
+    effect.put_did(&record)?;
+    Ok(effect)
+}

@@ -1,0 +1,98 @@
+//! `did.create`, `did.update`, `did.rotate`, `did.deactivate` (specs/did-method.md, "Operations").
+//!
+//! What an operation does to a DID, and which control keys it needs, is decided by `aval-did`, the same for everybody who
+//! replays a DID's history. What the ledger adds is here: who may write at all, and the grants.
+
+use aval_did::{Deactivate, DidError, DidRecord, Rotate, Update, rules};
+use aval_types::action::DidCreate;
+use aval_types::{Event, Reject};
+
+use crate::authorize::{Case, Stop};
+use crate::effect::Effect;
+use crate::grant;
+use crate::policy;
+use crate::state::StateRead;
+
+/// Decides `did.create`: the DID and its first grant come into being together, or an endorser vouches for the DID alone.
+pub(crate) fn create<S: StateRead + ?Sized>(case: &Case<'_, S>, action: &DidCreate) -> Result<Effect, Stop> {
+    let operation = &action.operation;
+    let existing = case.view.did(&operation.did)?;
+    let network = case.context.network.label();
+    let mut record =
+        rules::apply_create(existing.as_ref(), network, operation, &case.control_keys(), case.time_ms())
+            .map_err(refuse)?;
+    let mut effect = Effect::default();
+    effect.event(Event::DidCreated { did: record.did.clone(), version_id: record.version_id.clone() });
+    match &action.grant {
+        None => case.expect_permit(&record)?,
+        Some(grant) => {
+            if !grant.has_role(policy::ROLE_MEMBER) {
+                return Err(Reject::GrantRole.into());
+            }
+            grant::make(case, grant, &mut record, &mut effect)?;
+        }
+    }
+    effect.put_did(&record)?;
+    Ok(effect)
+}
+
+/// Decides `did.update`.
+pub(crate) fn update<S: StateRead + ?Sized>(case: &Case<'_, S>, operation: &Update) -> Result<Effect, Stop> {
+    let record = case.expect_active(&operation.did)?;
+    let updated =
+        rules::apply_update(&record, operation, &case.control_keys(), case.time_ms()).map_err(refuse)?;
+    case.expect_permit(&record)?;
+    let version_id = updated.version_id.clone();
+    finish(&updated, Event::DidUpdated { did: record.did, version_id })
+}
+
+/// Decides `did.rotate`: control alone is enough, so that a DID without a grant can still take a stolen key out.
+pub(crate) fn rotate<S: StateRead + ?Sized>(case: &Case<'_, S>, operation: &Rotate) -> Result<Effect, Stop> {
+    let record = case.expect_active(&operation.did)?;
+    let rotated =
+        rules::apply_rotate(&record, operation, &case.control_keys(), case.time_ms()).map_err(refuse)?;
+    case.expect_permit(&record)?;
+    let version_id = rotated.version_id.clone();
+    finish(&rotated, Event::DidRotated { did: record.did, version_id })
+}
+
+/// Decides `did.deactivate`. An issuer that deactivates its DID gives up its accreditation: what it issued stands on keys
+/// that nobody answers for any more.
+pub(crate) fn deactivate<S: StateRead + ?Sized>(
+    case: &Case<'_, S>,
+    operation: &Deactivate,
+) -> Result<Effect, Stop> {
+    let record = case.expect_active(&operation.did)?;
+    let ended =
+        rules::apply_deactivate(&record, operation, &case.control_keys(), case.time_ms()).map_err(refuse)?;
+    case.expect_permit(&record)?;
+    let version_id = ended.version_id.clone();
+    let mut effect = finish(&ended, Event::DidDeactivated { did: record.did, version_id })?;
+    if case.view.issuer(&ended.did)?.is_some() {
+        effect.remove_issuer(&ended.did);
+    }
+    Ok(effect)
+}
+
+fn finish(record: &DidRecord, event: Event) -> Result<Effect, Stop> {
+    let mut effect = Effect::default();
+    effect.put_did(record)?;
+    effect.event(event);
+    Ok(effect)
+}
+
+/// Translates a refusal of the DID method into the ledger's vocabulary.
+fn refuse(error: DidError) -> Reject {
+    match error {
+        DidError::Exists => Reject::DidExists,
+        DidError::NotFound => Reject::DidNotFound,
+        DidError::Invalid(detail) => Reject::DidInvalid(detail.into()),
+        DidError::Network => Reject::DidNetwork,
+        DidError::StaleVersion => Reject::DidStaleVersion,
+        DidError::KeyNotInDocument => Reject::DidKeyNotInDocument,
+        DidError::Control(detail) => Reject::DidControl(detail.into()),
+        DidError::Deactivated => Reject::DidDeactivated,
+        DidError::Allowance => Reject::DidAllowance,
+        DidError::Document(detail) => Reject::DidDocument(detail.into()),
+    }
+}

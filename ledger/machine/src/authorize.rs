@@ -1,0 +1,205 @@
+//! Step 4 of a transaction's way: may it happen on this state? (specs/wire.md, "Authorization")
+//!
+//! [`authorize`] decides and, if the answer is yes, knows all that would change; nothing is written. At ingress the answer is
+//! advice that saves block space; on the state before a block it is law: a block that holds a transaction which is not
+//! authorized there is invalid.
+//!
+//! In this order, for every action:
+//! 1. the block's time lies in the validity window, and the transaction is not on the ledger yet;
+//! 2. the DIDs and keys: they exist, are not deactivated, and control or list the signing keys ([`crate::action`]);
+//! 3. the permit of [`crate::policy`]: a grant, a presentation or an endorser, judged at the block's time ([`crate::grant`]);
+//! 4. the action's own rules.
+
+use aval_did::{Did, DidRecord, PublicKey, Relationship};
+use aval_types::{Action, Event, KeyId, NetworkId, Payload, Reject, TransactionId};
+
+use crate::action;
+use crate::check::{Checked, Evidence};
+use crate::effect::Effect;
+use crate::grant;
+use crate::policy::{self, Permit};
+use crate::state::{Changes, StateError, StateRead};
+use crate::view::View;
+
+/// The block that a decision is made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockContext {
+    /// The network.
+    pub network: NetworkId,
+    /// The block's height.
+    pub height: u64,
+    /// The block's time, milliseconds since 1970: the only clock there is (D11).
+    pub time_ms: u64,
+}
+
+/// A transaction that is authorized on one state, with what it would do there. Made by [`authorize`] alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    id: TransactionId,
+    effect: Effect,
+    reads: Vec<Vec<u8>>,
+}
+
+impl Admitted {
+    /// The transaction's id.
+    pub fn id(&self) -> TransactionId {
+        self.id
+    }
+
+    /// The changes that it would make.
+    pub fn changes(&self) -> &Changes {
+        &self.effect.changes
+    }
+
+    /// The events that it would leave in its receipt.
+    pub fn events(&self) -> &[Event] {
+        &self.effect.events
+    }
+
+    /// The state keys that the decision rests on: while none of them changes, it stands.
+    pub fn reads(&self) -> &[Vec<u8>] {
+        &self.reads
+    }
+
+    pub(crate) fn into_parts(self) -> (Changes, Vec<Event>) {
+        (self.effect.changes, self.effect.events)
+    }
+}
+
+/// Decides whether a transaction may happen on `state` in the block of `context`. The outer error means that nothing was
+/// decided, because the state could not be read.
+pub fn authorize<S: StateRead + ?Sized>(
+    state: &S,
+    checked: &Checked,
+    context: &BlockContext,
+) -> Result<Result<Admitted, Reject>, StateError> {
+    let view = View::new(state);
+    match (Case { view: &view, checked, context }).decide() {
+        Ok(effect) => Ok(Ok(Admitted { id: checked.id(), effect, reads: view.into_reads() })),
+        Err(Stop::Reject(reject)) => Ok(Err(reject)),
+        Err(Stop::State(error)) => Err(error),
+    }
+}
+
+/// Why a decision ends early: a verdict, or a failure to reach one.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Reject(Reject),
+    State(StateError),
+}
+
+impl From<Reject> for Stop {
+    fn from(reject: Reject) -> Self {
+        Self::Reject(reject)
+    }
+}
+
+impl From<StateError> for Stop {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+/// One transaction before one state and one block.
+pub(crate) struct Case<'case, S: ?Sized> {
+    pub(crate) view: &'case View<'case, S>,
+    pub(crate) checked: &'case Checked,
+    pub(crate) context: &'case BlockContext,
+}
+
+impl<S: StateRead + ?Sized> Case<'_, S> {
+    fn decide(&self) -> Result<Effect, Stop> {
+        self.expect_network()?;
+        self.expect_window()?;
+        if self.view.contains_transaction(&self.checked.id())? {
+            return Err(Reject::TransactionDuplicate.into());
+        }
+        match self.checked.action() {
+            Action::DidCreate(action) => action::did::create(self, action),
+            Action::DidUpdate(action) => action::did::update(self, action),
+            Action::DidRotate(action) => action::did::rotate(self, action),
+            Action::DidDeactivate(action) => action::did::deactivate(self, action),
+            Action::CredentialPresent(action) => action::credential::present(self, action),
+            Action::RegistryCreate(action) => action::registry::create(self, action),
+            Action::RegistryUpdate(action) => action::registry::update(self, action),
+        }
+    }
+
+    pub(crate) fn payload(&self) -> &Payload {
+        self.checked.payload()
+    }
+
+    pub(crate) fn evidence(&self) -> Option<&Evidence> {
+        self.checked.evidence()
+    }
+
+    pub(crate) fn time_ms(&self) -> u64 {
+        self.context.time_ms
+    }
+
+    /// A transaction that was checked by the rules of another network is none of this network's business.
+    fn expect_network(&self) -> Result<(), Reject> {
+        if self.payload().network == self.context.network { Ok(()) } else { Err(Reject::TransactionNetwork) }
+    }
+
+    /// `nbf <= block time < exp`.
+    fn expect_window(&self) -> Result<(), Reject> {
+        let (nbf, exp) = (self.payload().nbf, self.payload().exp);
+        if self.time_ms() < nbf.saturating_mul(1000) {
+            return Err(Reject::TransactionNotYetValid);
+        }
+        if self.time_ms() >= exp.saturating_mul(1000) {
+            return Err(Reject::TransactionExpired);
+        }
+        Ok(())
+    }
+
+    /// The record of a DID that an action needs to exist and to be active.
+    pub(crate) fn expect_active(&self, did: &Did) -> Result<DidRecord, Stop> {
+        let record = self.view.did(did)?.ok_or(Reject::DidNotFound)?;
+        if record.deactivated { Err(Reject::DidDeactivated.into()) } else { Ok(record) }
+    }
+
+    /// The record of a DID that signs with one of its authentication keys.
+    pub(crate) fn expect_authenticated(&self, kid: &KeyId) -> Result<DidRecord, Stop> {
+        let record = self.expect_active(kid.did())?;
+        if record.document.contains_key(&kid.key(), Relationship::Authentication) {
+            Ok(record)
+        } else {
+            Err(Reject::DidKeyNotInDocument.into())
+        }
+    }
+
+    /// The keys of the controllers, in the order of their signatures.
+    pub(crate) fn control_keys(&self) -> Vec<PublicKey> {
+        self.payload().controllers().map(|kid| kid.key()).collect()
+    }
+
+    /// Asks for what the table of [`crate::policy`] wants of an action on `subject`, apart from a presentation that makes
+    /// the grant in the same transaction.
+    pub(crate) fn expect_permit(&self, subject: &DidRecord) -> Result<(), Stop> {
+        match policy::permit(self.checked.action()) {
+            Permit::Membership => match self.payload().endorser() {
+                Some(endorser) => self.expect_endorser(endorser, &subject.did),
+                None => grant::expect_role(self.view, subject, policy::ROLE_MEMBER, self.time_ms()),
+            },
+            Permit::Issuer => match self.view.issuer(&subject.did)? {
+                Some(_) => Ok(()),
+                None => Err(Reject::CredentialIssuerUnaccredited.into()),
+            },
+            Permit::Control | Permit::Holder => Ok(()),
+        }
+    }
+
+    /// An endorser vouches for one action on another's DID; it signs as itself and never lends its roles (D6).
+    pub(crate) fn expect_endorser(&self, endorser: &KeyId, subject: &Did) -> Result<(), Stop> {
+        if endorser.did() == subject {
+            return Err(Reject::EndorserSelf.into());
+        }
+        let record = self.expect_authenticated(endorser)?;
+        match grant::expect_role(self.view, &record, policy::ROLE_ENDORSER, self.time_ms()) {
+            Err(Stop::Reject(_)) => Err(Reject::EndorserGrant.into()),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What a decision would do: changes of state and the events that tell of them, collected before anything is written.
+
+use aval_did::{Did, DidRecord};
+use aval_types::genesis::Issuer;
+use aval_types::{Event, GrantId, GrantRecord, ListRecord, RegistryId, RegistryRecord};
+use serde::Serialize;
+
+use crate::state::{Changes, StateError};
+use crate::state_key;
+
+/// Changes and events of one transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Effect {
+    pub(crate) changes: Changes,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Effect {
+    pub(crate) fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    pub(crate) fn put_did(&mut self, record: &DidRecord) -> Result<(), StateError> {
+        self.put(state_key::did(&record.did), record)
+    }
+
+    pub(crate) fn put_grant(&mut self, id: &GrantId, record: &GrantRecord) -> Result<(), StateError> {
+        self.put(state_key::grant(id), record)
+    }
+
+    pub(crate) fn put_issuer(&mut self, issuer: &Issuer) -> Result<(), StateError> {
+        self.put(state_key::issuer(&issuer.did), issuer)
+    }
+
+    pub(crate) fn remove_issuer(&mut self, did: &Did) {
+        self.changes.insert(state_key::issuer(did).into_bytes(), None);
+    }
+
+    pub(crate) fn put_registry(&mut self, record: &RegistryRecord) -> Result<(), StateError> {
+        self.put(state_key::registry(&record.id), record)
+    }
+
+    pub(crate) fn put_list(&mut self, uri: &str, registry: &RegistryId, list: u32) -> Result<(), StateError> {
+        self.put(state_key::list(uri), &ListRecord { registry: registry.clone(), list })
+    }
+
+    pub(crate) fn put_bytes(&mut self, key: String, value: Vec<u8>) {
+        self.changes.insert(key.into_bytes(), Some(value));
+    }
+
+    /// Values are structs of strings and integers in the order of their declaration, so equal values are equal bytes.
+    pub(crate) fn put<T: Serialize>(&mut self, key: String, value: &T) -> Result<(), StateError> {
+        let bytes = serde_json::to_vec(value).map_err(|error| StateError::damaged(&key, error))?;
+        self.put_bytes(key, bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! Who may do what: one fixed table (specs/wire.md, "Who may do what").
+//!
+//! | action | who | permit |
+//! |---|---|---|
+//! | `did.create` | a credential with role `member`, presented with it, or an endorser | [`Permit::Membership`] |
+//! | `did.update` | a DID with a live grant of role `member`, or an endorser | [`Permit::Membership`] |
+//! | `did.rotate`, `did.deactivate` | the DID's control keys alone | [`Permit::Control`] |
+//! | `credential.present` | the credential's holder, for a DID on the ledger | [`Permit::Holder`] |
+//! | `registry.create`, `registry.update` | an accredited issuer | [`Permit::Issuer`] |
+//!
+//! Control keys sign every action on a DID; the permit comes on top. A DID that has lost every grant can still take a
+//! stolen key out, because rotation and deactivation ask for no permit beyond control.
+
+use aval_types::Action;
+
+/// The role that lets a DID write in its own name.
+pub const ROLE_MEMBER: &str = "member";
+
+/// The role that lets a DID vouch for others.
+pub const ROLE_ENDORSER: &str = "endorser";
+
+/// What an action needs besides the signatures on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permit {
+    /// The subject's grant with [`ROLE_MEMBER`], or an endorser's with [`ROLE_ENDORSER`].
+    Membership,
+    /// Nothing: the control keys are enough.
+    Control,
+    /// Possession of the credential: its holder key is one of the DID's authentication keys.
+    Holder,
+    /// An accreditation as issuer.
+    Issuer,
+}
+
+/// The table.
+pub const fn permit(action: &Action) -> Permit {
+    match action {
+        Action::DidCreate(_) | Action::DidUpdate(_) => Permit::Membership,
+        Action::DidRotate(_) | Action::DidDeactivate(_) => Permit::Control,
+        Action::CredentialPresent(_) => Permit::Holder,
+        Action::RegistryCreate(_) | Action::RegistryUpdate(_) => Permit::Issuer,
+    }
+}

@@ -1,0 +1,73 @@
+//! The state as the rules see it: typed values, each read remembered.
+//!
+//! What a decision has read is part of its outcome: as long as none of those keys changes, deciding again gives the same
+//! answer. Execution leans on this to authorize a whole block in parallel and to decide again only what was overtaken.
+
+use std::cell::RefCell;
+
+use aval_did::{Did, DidRecord};
+use aval_types::genesis::Issuer;
+use aval_types::{GrantId, GrantRecord, ListRecord, RegistryId, RegistryRecord, TransactionId};
+use serde::de::DeserializeOwned;
+
+use crate::state::{StateError, StateRead};
+use crate::state_key;
+
+/// Typed reads of one state that remember their keys.
+pub(crate) struct View<'state, S: ?Sized> {
+    state: &'state S,
+    reads: RefCell<Vec<Vec<u8>>>,
+}
+
+impl<'state, S: StateRead + ?Sized> View<'state, S> {
+    pub(crate) fn new(state: &'state S) -> Self {
+        Self { state, reads: RefCell::default() }
+    }
+
+    /// The keys that were asked for, whether or not they had a value.
+    pub(crate) fn into_reads(self) -> Vec<Vec<u8>> {
+        self.reads.into_inner()
+    }
+
+    pub(crate) fn contains_transaction(&self, id: &TransactionId) -> Result<bool, StateError> {
+        self.state.contains_transaction(id)
+    }
+
+    pub(crate) fn did(&self, did: &Did) -> Result<Option<DidRecord>, StateError> {
+        self.value(state_key::did(did))
+    }
+
+    pub(crate) fn grant(&self, id: &GrantId) -> Result<Option<GrantRecord>, StateError> {
+        self.value(state_key::grant(id))
+    }
+
+    pub(crate) fn issuer(&self, did: &Did) -> Result<Option<Issuer>, StateError> {
+        self.value(state_key::issuer(did))
+    }
+
+    pub(crate) fn registry(&self, id: &RegistryId) -> Result<Option<RegistryRecord>, StateError> {
+        self.value(state_key::registry(id))
+    }
+
+    pub(crate) fn list(&self, uri: &str) -> Result<Option<ListRecord>, StateError> {
+        self.value(state_key::list(uri))
+    }
+
+    /// Raw bytes: chunks of status lists are not JSON.
+    pub(crate) fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, StateError> {
+        let value = self.state.read(key.as_bytes())?;
+        self.reads.borrow_mut().push(key.as_bytes().to_vec());
+        Ok(value)
+    }
+
+    /// The rules wrote every value themselves, so plain serde reads it back; anything else is damage of this node's state.
+    fn value<T: DeserializeOwned>(&self, key: String) -> Result<Option<T>, StateError> {
+        match self.bytes(&key)? {
+            None => Ok(None),
+            Some(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(value) => Ok(Some(value)),
+                Err(error) => Err(StateError::damaged(&key, error)),
+            },
+        }
+    }
+}
