@@ -26,6 +26,8 @@ mod error;
 mod ledger;
 mod pending;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use config::StoreConfig;

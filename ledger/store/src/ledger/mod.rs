@@ -260,9 +260,14 @@ impl Ledger {
             Some(block) => block.tree().root_version(),
             None => view.base().and_then(|head| head.root_version),
         };
-        let base =
-            TreeBase { storage: self.storage(), pending: view.pending(), root: view.root(), root_version };
-        base.apply(view.next_height(), changes)
+        let base = TreeBase {
+            storage: self.storage(),
+            pending: view.pending(),
+            root: view.root(),
+            root_version,
+            height: view.next_height(),
+        };
+        base.apply(changes)
     }
 
     fn storage(&self) -> &dyn KeyValue {

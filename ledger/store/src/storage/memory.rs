@@ -20,6 +20,13 @@ impl MemoryStorage {
     pub fn new() -> Self {
         MemoryStorage::default()
     }
+
+    /// A disk of its own with the same content.
+    #[cfg(test)]
+    pub(crate) fn copied(&self) -> Self {
+        let columns = self.columns.read().unwrap_or_else(PoisonError::into_inner).clone();
+        MemoryStorage { columns: Arc::new(RwLock::new(columns)) }
+    }
 }
 
 fn rows(columns: &[Rows; Column::ALL.len()], column: Column) -> &Rows {

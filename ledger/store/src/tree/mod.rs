@@ -73,11 +73,13 @@ pub(crate) struct TreeBase<'a> {
     pub(crate) pending: &'a [Arc<PendingBlock>],
     pub(crate) root: Hash,
     pub(crate) root_version: Option<u64>,
+    /// Height of the block to be applied, one above the base's.
+    pub(crate) height: u64,
 }
 
 impl TreeBase<'_> {
-    /// Applies a block's changes to this tree. The block has `height`, one above the base's.
-    pub(crate) fn apply(&self, height: u64, changes: &Changes) -> Result<PendingTree, StoreError> {
+    /// Applies a block's changes to this tree.
+    pub(crate) fn apply(&self, changes: &Changes) -> Result<PendingTree, StoreError> {
         let unchanged = PendingTree {
             root: self.root,
             root_version: self.root_version,
@@ -92,9 +94,9 @@ impl TreeBase<'_> {
         // Inserting in bulk hashes each shared node once; only the one-by-one way can delete. Both give the same tree.
         let update = if changes.values().all(Option::is_some) {
             let values = hashed.filter_map(|(key, value)| value.map(|value| (key, value))).collect();
-            tree.batch_put_value_sets(vec![values], None, height)
+            tree.batch_put_value_sets(vec![values], None, self.height)
         } else {
-            tree.put_value_sets([hashed.collect::<Vec<_>>()], height)
+            tree.put_value_sets([hashed.collect::<Vec<_>>()], self.height)
         };
         let (roots, update) = update.map_err(into_store_error)?;
         let root =
@@ -112,15 +114,15 @@ impl TreeBase<'_> {
         // `jmt` thinks of the old root as one of the height below; it lies where it was last written.
         stale.extend(self.root_version.map(|version| node::storage_key(version, &[])));
         let nodes = update.node_batch.nodes().clone();
-        Ok(PendingTree { root, root_version: Some(height), nodes, stale })
+        Ok(PendingTree { root, root_version: Some(self.height), nodes, stale })
     }
 
     fn node(&self, key: &NodeKey) -> Result<Option<Node>, StoreError> {
         let is_root = key.nibble_path().is_empty();
         let version = match (is_root, self.root_version) {
             (false, _) => key.version(),
-            // The version that `jmt` asks for before height 0.
-            (true, None) if key.version() == u64::MAX => return Ok(None),
+            // `jmt` also asks for a root of the block itself, and for one before height 0: there is none.
+            (true, _) if key.version().checked_add(1) != Some(self.height) => return Ok(None),
             (true, None) => return Ok(Some(Node::Null)),
             (true, Some(version)) => version,
         };

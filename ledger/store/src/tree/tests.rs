@@ -24,8 +24,9 @@ impl Trees {
             pending: &[],
             root: self.root.unwrap_or(EMPTY_ROOT),
             root_version: self.root_version,
+            height: self.height,
         };
-        let tree = base.apply(self.height, changes).unwrap();
+        let tree = base.apply(changes).unwrap();
         let mut batch = Batch::default();
         tree.write(&mut batch).unwrap();
         self.storage.write(batch, true).unwrap();
@@ -235,9 +236,10 @@ fn a_damaged_node_is_an_error_and_not_a_panic() {
                 pending: &[],
                 root: trees.root.unwrap(),
                 root_version: trees.root_version,
+                height: 1,
             };
             let changed: Changes = (0..60).map(|name| (key(name), Some(vec![name, 1]))).collect();
-            assert_eq!(base.apply(1, &changed).unwrap_err().code(), "store.corrupt");
+            assert_eq!(base.apply(&changed).unwrap_err().code(), "store.corrupt");
             let failures =
                 (0..60).filter(|name| prove(&trees.storage, Some(0), &sha256(&key(*name))).is_err());
             assert!(failures.count() > 0);

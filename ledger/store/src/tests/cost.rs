@@ -1,0 +1,124 @@
+//! What a write costs. Not a test of anything: run it with
+//! `cargo nextest run --release -p aval-store --run-ignored only --no-capture cost`.
+
+use std::time::{Duration, Instant};
+
+use aval_machine::Changes;
+use tempfile::TempDir;
+
+use super::fixture::*;
+use crate::{Ledger, StoreConfig};
+
+/// Keys that exist before anything is measured.
+const KEYS: u64 = 200_000;
+/// Keys that one block changes.
+const KEYS_PER_BLOCK: u64 = 500;
+/// Blocks that are measured.
+const BLOCKS: u64 = 200;
+
+/// A number that is as good as random and the same in each run.
+fn mixed(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// A record about as long as that of a DID with two keys and a service.
+fn record(number: u64, version: u64) -> (Vec<u8>, Option<Vec<u8>>) {
+    let did = format!("did:aval:demo:Qm{:016x}{:016x}{:010}", mixed(number), mixed(number + 1), number);
+    let noise: String =
+        (0..16).map(|part| format!("{:016x}", mixed(number * 977 + version * 31 + part))).collect();
+    let value = format!(
+        r#"{{"did":"{did}","versionId":"{version}-Qm{noise}","control":{{"threshold":1,"keys":["z6Mk{noise}"]}},"document":{{"verificationMethod":[{{"id":"key-1","type":"Multikey","publicKeyMultibase":"z6Mk{noise}"}}]}}}}"#
+    );
+    (format!("did/{did}").into_bytes(), Some(value.into_bytes()))
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+fn folder_bytes(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| {
+            if entry.path().is_dir() { folder_bytes(&entry.path()) } else { entry.metadata().unwrap().len() }
+        })
+        .sum()
+}
+
+fn transactions(first: u64, count: u64) -> Vec<aval_types::BlockTransaction> {
+    (first..first + count)
+        .map(|number| {
+            let noise: String =
+                (0..40).map(|part| format!("{:016x}", mixed(number * 1_009 + part))).collect();
+            transaction(&noise)
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_an_update() {
+    let folder = TempDir::new().unwrap();
+    let config = StoreConfig { history_heights: Some(256), ..StoreConfig::default() };
+    let ledger = Ledger::open(folder.path(), &genesis(), config).unwrap();
+    println!("resident after open: {} MiB", resident_bytes() >> 20);
+    let start = Instant::now();
+    for first in (0..KEYS).step_by(2_000) {
+        extend(&ledger, (first..first + 2_000).map(|number| record(number, 1)).collect(), Vec::new());
+    }
+    println!("{KEYS} keys written in {:?}; resident {} MiB", start.elapsed(), resident_bytes() >> 20);
+
+    let before = folder_bytes(folder.path());
+    let (mut tree, mut commit, mut idle) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    for block in 0..BLOCKS {
+        let first = block * KEYS_PER_BLOCK;
+        let changes: Changes =
+            (first..first + KEYS_PER_BLOCK).map(|number| record(mixed(number) % KEYS, 2 + block)).collect();
+        let transactions = transactions(first, KEYS_PER_BLOCK);
+        let started = Instant::now();
+        ledger.view(&tip(&ledger)).unwrap().tree(&changes).unwrap();
+        tree += started.elapsed();
+        let own = execute(&ledger, &tip(&ledger), changes, transactions);
+        let started = Instant::now();
+        ledger.commit(&own, Some(&certificate(own.height()))).unwrap();
+        commit += started.elapsed();
+    }
+    let written = folder_bytes(folder.path()) - before;
+    for _ in 0..BLOCKS {
+        let own = execute(&ledger, &tip(&ledger), Changes::new(), Vec::new());
+        let started = Instant::now();
+        ledger.commit(&own, Some(&certificate(own.height()))).unwrap();
+        idle += started.elapsed();
+    }
+    let per_key = |time: Duration| time.as_secs_f64() * 1e6 / (BLOCKS * KEYS_PER_BLOCK) as f64;
+    println!("tree {:.1} us per key, commit {:.1} us per key", per_key(tree), per_key(commit));
+    println!("{} bytes on disk per update", written / (BLOCKS * KEYS_PER_BLOCK));
+    println!("an empty block {:.1} us", idle.as_secs_f64() * 1e6 / BLOCKS as f64);
+
+    let height = ledger.require_head().unwrap().height();
+    let started = Instant::now();
+    for number in 0..10_000u64 {
+        let (key, _) = record(mixed(number) % KEYS, 1);
+        assert!(ledger.state(&key).unwrap().is_some());
+    }
+    println!("a read {:.1} us", started.elapsed().as_secs_f64() * 1e6 / 10_000.0);
+    let started = Instant::now();
+    for number in 0..10_000u64 {
+        let (key, _) = record(mixed(number) % KEYS, 1);
+        assert!(ledger.prove(&key, height).unwrap().value.is_some());
+    }
+    println!("a proof {:.1} us", started.elapsed().as_secs_f64() * 1e6 / 10_000.0);
+    let started = Instant::now();
+    let pruned = ledger.prune(usize::MAX).unwrap();
+    println!(
+        "pruned {} rows in {:?}; resident {} MiB",
+        pruned.rows,
+        started.elapsed(),
+        resident_bytes() >> 20
+    );
+}
