@@ -1,4 +1,5 @@
-//! The issuer's side: a draft becomes a signed credential. Salts come from the caller, because this crate has no randomness.
+//! The issuer's side: a draft becomes a signed credential. Salts come from the caller, because this crate has no
+//! randomness.
 
 use crate::CredentialError;
 use crate::date;
@@ -53,7 +54,8 @@ pub struct CredentialDraft {
 
 /// Signs a draft. `salt` is called once for each disclosure and must return 128 fresh random bits.
 ///
-/// What was made is read back by the rules of the ledger, so that an issuer notices at once if nobody would accept it.
+/// What was made is read back by the rules of the ledger, so that an issuer notices at once if nobody would accept
+/// it.
 pub fn issue(
     draft: &CredentialDraft,
     signer: &SigningKey,

@@ -1,4 +1,5 @@
-//! Compact JWS as this crate needs it: the header read strictly, the signature checked with a key from outside.
+//! Compact JWS with a JSON payload: the header read strictly, the signature checked with a key that the caller
+//! brings.
 
 use crate::CredentialError;
 use aval_codec::b64u;
@@ -20,24 +21,26 @@ pub struct SignatureInput<'a> {
     pub signature: &'a [u8; 64],
 }
 
-/// A parsed compact JWS. The payload is decoded but not yet read.
+/// A parsed compact JWS with a JSON object inside. Nothing is verified by parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Jws {
+pub struct Jws {
     part: &'static str,
-    pub(crate) algorithm: Algorithm,
-    pub(crate) key_id: Option<String>,
+    algorithm: Algorithm,
+    key_id: Option<String>,
+    header: BTreeMap<String, Json>,
+    payload: BTreeMap<String, Json>,
     signing_input: String,
     signature: [u8; 64],
-    pub(crate) payload: BTreeMap<String, Json>,
 }
 
 impl Jws {
-    /// Reads a JWS whose header must have exactly this `typ`. Any `crit` is refused, because this crate understands
-    /// no extension; `jwk`, `jku`, `x5u`, `x5c` and whatever else is there are ignored (RFC 7515 section 4).
-    pub(crate) fn parse(
+    /// Reads a JWS whose header must have exactly this `typ`. `part` names it in errors. Any `crit` is refused,
+    /// because this crate understands no extension; `jwk`, `jku`, `x5u`, `x5c` and whatever else is there are
+    /// ignored (RFC 7515 section 4).
+    pub fn parse(
         text: &str,
         part: &'static str,
-        typ: &'static str,
+        typ: &str,
         limits: json::Limits,
     ) -> Result<Self, CredentialError> {
         let mut segments = text.split('.');
@@ -72,10 +75,31 @@ impl Jws {
             .map_err(|error| CredentialError::malformed(part, error))?
             .try_into()
             .map_err(|_| CredentialError::malformed(part, "the signature is not of 64 bytes"))?;
-        Ok(Self { part, algorithm, key_id, signing_input, signature, payload })
+        Ok(Self { part, algorithm, key_id, header, payload, signing_input, signature })
     }
 
-    pub(crate) fn signature_input(&self) -> SignatureInput<'_> {
+    /// The algorithm that the header names.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The `kid` of the header.
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// The whole header. Whoever takes a key out of it must have a reason: only proofs of possession do.
+    pub fn header(&self) -> &BTreeMap<String, Json> {
+        &self.header
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> &BTreeMap<String, Json> {
+        &self.payload
+    }
+
+    /// What to verify.
+    pub fn signature_input(&self) -> SignatureInput<'_> {
         SignatureInput {
             algorithm: self.algorithm,
             message: self.signing_input.as_bytes(),
@@ -84,7 +108,7 @@ impl Jws {
     }
 
     /// Checks the signature. The key decides: an `alg` that does not fit it is refused before any cryptography.
-    pub(crate) fn verify(&self, key: &PublicKey) -> Result<(), CredentialError> {
+    pub fn verify(&self, key: &PublicKey) -> Result<(), CredentialError> {
         if key.algorithm() != self.algorithm {
             return Err(CredentialError::Algorithm(self.part));
         }
@@ -106,13 +130,20 @@ fn object(
 }
 
 /// Signs a payload as a compact JWS with the protected header `alg`, `kid` (if any) and `typ`.
-pub(crate) fn sign(signer: &SigningKey, typ: &str, key_id: Option<&str>, payload: &Json) -> String {
-    let mut header = BTreeMap::new();
+pub fn sign(signer: &SigningKey, typ: &str, key_id: Option<&str>, payload: &Json) -> String {
+    let header = key_id.map(|key_id| ("kid".to_owned(), Json::String(key_id.to_owned())));
+    sign_with_header(signer, typ, header.into_iter().collect(), payload)
+}
+
+/// Signs a payload as a compact JWS with more members in the protected header than `alg` and `typ`.
+pub fn sign_with_header(
+    signer: &SigningKey,
+    typ: &str,
+    mut header: BTreeMap<String, Json>,
+    payload: &Json,
+) -> String {
     header.insert("alg".to_owned(), Json::String(signer.algorithm().name().to_owned()));
     header.insert("typ".to_owned(), Json::String(typ.to_owned()));
-    if let Some(key_id) = key_id {
-        header.insert("kid".to_owned(), Json::String(key_id.to_owned()));
-    }
     let header = b64u::encode(Json::Object(header).to_jcs());
     let signing_input = format!("{header}.{}", b64u::encode(payload.to_jcs()));
     let signature = signer.sign(signing_input.as_bytes());

@@ -1,6 +1,7 @@
 //! The key binding JWT (RFC 9901 section 4.3): the holder signs for one presentation, one audience, one nonce.
 //!
-//! Whether a key binding is wanted is decided by the verifier before it looks at the presentation, never by what was sent.
+//! Whether a key binding is wanted is decided by the verifier before it looks at the presentation, never by what
+//! was sent.
 
 use crate::CredentialError;
 use crate::jws::{self, Jws, SignatureInput};
@@ -42,11 +43,11 @@ impl KeyBinding {
     /// Reads a key binding JWT; all four claims must be there and of the right type.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, CredentialError> {
         let jws = Jws::parse(text, PART, TYPE, limits.json())?;
-        let string = |name: &'static str| match jws.payload.get(name) {
+        let string = |name: &'static str| match jws.payload().get(name) {
             Some(Json::String(text)) => Ok(text.clone()),
             _ => Err(CredentialError::malformed(PART, format!("`{name}` is not a string"))),
         };
-        let time = |name: &'static str| match jws.payload.get(name) {
+        let time = |name: &'static str| match jws.payload().get(name) {
             None => Ok(None),
             Some(Json::Int(seconds)) if *seconds >= 0 => Ok(Some(*seconds)),
             Some(_) => Err(CredentialError::malformed(PART, format!("`{name}` is not a number of seconds"))),
@@ -82,7 +83,7 @@ impl KeyBinding {
 
     /// The algorithm named by the header.
     pub fn algorithm(&self) -> Algorithm {
-        self.jws.algorithm
+        self.jws.algorithm()
     }
 
     /// What to verify with the holder's key.
@@ -109,8 +110,8 @@ impl KeyBinding {
         Ok(())
     }
 
-    /// Checks that it was made at most `age_max_s` ago and not in the future, and that its own `nbf` and `exp`, if it has
-    /// them, include the time.
+    /// Checks that it was made at most `age_max_s` ago and not in the future, and that its own `nbf` and `exp`, if
+    /// it has them, include the time.
     pub fn check_time(&self, now_s: i64, age_max_s: i64, skew_s: i64) -> Result<(), CredentialError> {
         let (earliest, latest) = (now_s.saturating_sub(skew_s), now_s.saturating_add(skew_s));
         let fresh = self.issued_at_s <= latest && self.issued_at_s >= earliest.saturating_sub(age_max_s);

@@ -9,6 +9,7 @@
 //! | [`sd_jwt`] | RFC 9901: the serialization, disclosures, digests, the processed payload, concealing |
 //! | [`vcdm`] | VCDM 2.0: what must be in a credential and what its dates mean |
 //! | [`status`] | the `BitstringStatusListEntry` model |
+//! | [`jws`] | the strict compact JWS below all of them |
 //! | [`key_binding`] | the `kb+jwt` of RFC 9901 section 4.3 |
 //! | [`presentation`] | a parsed credential with or without key binding, checked piece by piece: what the ledger uses |
 //! | [`issue`](mod@issue) | an issuer's draft to a signed credential |
@@ -21,7 +22,7 @@
 pub mod date;
 pub mod error;
 pub mod issue;
-mod jws;
+pub mod jws;
 pub mod key_binding;
 pub mod present;
 pub mod presentation;

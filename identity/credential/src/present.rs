@@ -36,8 +36,8 @@ pub struct Disclosed {
     sd_jwt: SdJwt,
 }
 
-/// Reduces a credential to a selection. A disclosure inside another one brings the outer one with it: without it nobody could
-/// tell where it belongs.
+/// Reduces a credential to a selection. A disclosure inside another one brings the outer one with it: without it
+/// nobody could tell where it belongs.
 pub fn disclose(issued: &SdJwt, selection: &Selection) -> Result<Disclosed, CredentialError> {
     let all = issued.disclosures();
     let mut chosen: Vec<bool> = match selection {

@@ -1,8 +1,9 @@
-//! A credential as it is presented: `<jwt>~<disclosure>~…~<kb-jwt>`, parsed and taken apart, each check a function of its own.
+//! A credential as it is presented: `<jwt>~<disclosure>~…~<kb-jwt>`, parsed and taken apart, each check a function
+//! of its own.
 //!
-//! The ledger uses these pieces, because it collects signatures into batches and knows keys and time only later; a verifier
-//! at the edge calls [`crate::verify()`], which leaves nothing out. Parsing alone proves nothing: it says the presentation is
-//! well formed and that its issuer's `kid` belongs to its `issuer`.
+//! The ledger uses these pieces, because it collects signatures into batches and knows keys and time only later; a
+//! verifier at the edge calls [`crate::verify()`], which leaves nothing out. Parsing alone proves nothing: it says
+//! the presentation is well formed and that its issuer's `kid` belongs to its `issuer`.
 
 use crate::CredentialError;
 use crate::jws::SignatureInput;
@@ -158,14 +159,15 @@ impl Presentation {
         self.sd_jwt.signature_input()
     }
 
-    /// Checks the issuer's signature. The caller has taken the key named by [`Self::issuer_kid`] from the assertion methods
-    /// of the issuer's DID document.
+    /// Checks the issuer's signature. The caller has taken the key named by [`Self::issuer_kid`] from the assertion
+    /// methods of the issuer's DID document.
     pub fn verify_issuer_signature(&self, key: &PublicKey) -> Result<(), CredentialError> {
         self.sd_jwt.verify_signature(key)
     }
 
-    /// Checks what the key binding was made for, and hands out what is left to verify: its signature by the holder's key. For
-    /// callers that verify in batches; they must also refuse an algorithm that does not fit the key.
+    /// Checks what the key binding was made for, and hands out what is left to verify: its signature by the
+    /// holder's key. For callers that verify in batches; they must also refuse an algorithm that does not fit the
+    /// key.
     pub fn check_key_binding(
         &self,
         nonce: &str,

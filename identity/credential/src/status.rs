@@ -65,8 +65,8 @@ pub struct StatusEntry {
 }
 
 impl StatusEntry {
-    /// Reads all entries of a `credentialStatus` member; an entry of another type is refused, because not looking at it
-    /// could mean to accept what was revoked.
+    /// Reads all entries of a `credentialStatus` member; an entry of another type is refused, because not looking
+    /// at it could mean to accept what was revoked.
     pub fn read_all(member: &Json) -> Result<Vec<Self>, CredentialError> {
         match member {
             Json::Object(entry) => Ok(vec![Self::read(entry)?]),

@@ -1,7 +1,8 @@
 //! The credential inside the envelope: VCDM 2.0 read as plain JSON, no JSON-LD processing.
 //!
-//! Read are the members that decide anything; the rest of the claims stays as it is. Members that decide validity must be in
-//! plain text: an issuer that lets a holder hide the status or the end of validity has made a credential that nobody can judge.
+//! Read are the members that decide anything; the rest of the claims stays as it is. Members that decide validity
+//! must be in plain text: an issuer that lets a holder hide the status or the end of validity has made a credential
+//! that nobody can judge.
 
 use crate::CredentialError;
 use crate::date::{self, Rounding};

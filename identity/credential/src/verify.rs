@@ -1,8 +1,8 @@
 //! All checks of a verifier in one call.
 //!
-//! Two outcomes are kept apart. A [`Verdict`] is a decision: the checks that passed and the problems found; one problem is
-//! enough for "no". A [`Failure`] is the absence of a decision, because the issuer's document could not be had: the caller may
-//! try again, and must not treat it as either answer.
+//! Two outcomes are kept apart. A [`Verdict`] is a decision: the checks that passed and the problems found; one
+//! problem is enough for "no". A [`Failure`] is the absence of a decision, because the issuer's document could not
+//! be had: the caller may try again, and must not treat it as either answer.
 
 use crate::CredentialError;
 use crate::presentation::Presentation;
@@ -85,8 +85,8 @@ pub struct Verdict {
     pub checks: Vec<Check>,
     /// The checks that did not; empty means valid.
     pub errors: Vec<Problem>,
-    /// What this verifier did not look at, as stable codes. `status.unchecked`: the credential has a status entry, and the
-    /// caller must ask the registry.
+    /// What this verifier did not look at, as stable codes. `status.unchecked`: the credential has a status entry,
+    /// and the caller must ask the registry.
     pub warnings: Vec<&'static str>,
 }
 
@@ -138,9 +138,9 @@ impl Failure {
     }
 }
 
-/// Decides about a presentation. `assertion_key` is given the issuer's DID and the `kid`; it answers with the key if the
-/// issuer's current document lists that method for assertion, with `None` if it does not (or is deactivated), and with an error
-/// text if it cannot tell.
+/// Decides about a presentation. `assertion_key` is given the issuer's DID and the `kid`; it answers with the key
+/// if the issuer's current document lists that method for assertion, with `None` if it does not (or is
+/// deactivated), and with an error text if it cannot tell.
 pub fn verify(
     presentation: &Presentation,
     expectation: &Expectation<'_>,

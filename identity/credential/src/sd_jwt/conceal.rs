@@ -1,12 +1,13 @@
-//! The issuer's side of RFC 9901: replaces a claim by its digest. Concealing inside first and outside afterwards makes
-//! recursive disclosures.
+//! The issuer's side of RFC 9901: replaces a claim by its digest. Concealing inside first and outside afterwards
+//! makes recursive disclosures.
 
 use super::disclosure::{Disclosure, is_reserved};
 use crate::CredentialError;
 use aval_codec::json::Json;
 use std::collections::BTreeMap;
 
-/// Replaces the member `name` by its digest in `_sd`. The digests are kept sorted, which hides the order of the claims.
+/// Replaces the member `name` by its digest in `_sd`. The digests are kept sorted, which hides the order of the
+/// claims.
 pub fn member(
     object: &mut BTreeMap<String, Json>,
     name: &str,

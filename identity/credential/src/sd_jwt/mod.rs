@@ -7,8 +7,6 @@
 pub mod conceal;
 mod disclosure;
 mod process;
-#[cfg(test)]
-mod tests;
 
 pub use disclosure::Disclosure;
 
@@ -38,6 +36,11 @@ impl SdJwt {
     /// Reads `<jwt>~<disclosure>~…~`. The text must end in a tilde: whatever follows it is key binding and belongs to
     /// [`crate::Presentation`].
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, CredentialError> {
+        Self::parse_typed(text, TYPE, limits)
+    }
+
+    /// As [`Self::parse`], for an SD-JWT whose header must have another `typ`.
+    pub fn parse_typed(text: &str, typ: &str, limits: &Limits) -> Result<Self, CredentialError> {
         if text.len() > limits.bytes_max {
             return Err(CredentialError::Oversized("credential"));
         }
@@ -45,7 +48,7 @@ impl SdJwt {
             return Err(CredentialError::malformed(PART, "an SD-JWT ends in a tilde"));
         };
         let mut parts = body.split('~');
-        let jws = Jws::parse(parts.next().unwrap_or_default(), PART, TYPE, limits.json())?;
+        let jws = Jws::parse(parts.next().unwrap_or_default(), PART, typ, limits.json())?;
         let mut disclosures = Vec::new();
         for part in parts {
             if disclosures.len() == limits.disclosures_max {
@@ -53,7 +56,7 @@ impl SdJwt {
             }
             disclosures.push(Disclosure::parse(part, limits.json())?);
         }
-        let claims = process::process(&jws.payload, &disclosures, limits.depth_max)?;
+        let claims = process::process(jws.payload(), &disclosures, limits.depth_max)?;
         Ok(Self { text: text.to_owned(), jws, disclosures, claims })
     }
 
@@ -69,17 +72,17 @@ impl SdJwt {
 
     /// The algorithm named by the header.
     pub fn algorithm(&self) -> Algorithm {
-        self.jws.algorithm
+        self.jws.algorithm()
     }
 
     /// The `kid` of the header.
     pub fn key_id(&self) -> Option<&str> {
-        self.jws.key_id.as_deref()
+        self.jws.key_id()
     }
 
     /// The payload as the issuer signed it, digests included.
     pub fn signed_payload(&self) -> &BTreeMap<String, Json> {
-        &self.jws.payload
+        self.jws.payload()
     }
 
     /// The processed payload: disclosed claims in their places, all traces of SD-JWT gone.
@@ -109,6 +112,6 @@ impl SdJwt {
 
     /// Whether a member of the payload is there in plain text, with nothing concealed inside it.
     pub fn is_plain(&self, name: &str) -> bool {
-        self.jws.payload.get(name) == self.claims.get(name)
+        self.jws.payload().get(name) == self.claims.get(name)
     }
 }

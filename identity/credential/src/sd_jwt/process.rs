@@ -1,8 +1,8 @@
 //! The processed payload (RFC 9901 section 7.1, steps 3 to 5).
 //!
-//! Every digest may be met once and every disclosure must be met: a disclosure that nothing refers to, a digest that
-//! stands in two places, a reserved name in a wrong place, all are refused. Nesting is bounded by one depth that counts
-//! through disclosures, because each of them is shallow on its own but a chain of them is not.
+//! Every digest may be met once and every disclosure must be met: a disclosure that nothing refers to, a digest
+//! that stands in two places, a reserved name in a wrong place, all are refused. Nesting is bounded by one depth
+//! that counts through disclosures, because each of them is shallow on its own but a chain of them is not.
 
 use super::disclosure::{Disclosure, is_reserved};
 use crate::CredentialError;

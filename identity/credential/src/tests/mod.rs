@@ -1,0 +1,8 @@
+//! Tests of the whole crate: the way of a credential, the traps, the data model, and the examples of RFC 9901.
+
+mod data_model;
+mod journey;
+mod rfc9901;
+mod support;
+mod traps_of_key_binding;
+mod traps_of_sd_jwt;
