@@ -7,9 +7,10 @@ use std::path::Path;
 
 use aval_codec::Hash;
 use rocksdb::{
-    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
-    CompactOptions, DB, DBCompressionType, DBRecoveryMode, Direction, Error, ErrorKind, FlushOptions,
-    IteratorMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily,
+    ColumnFamilyDescriptor, CompactOptions, DB, DBCompressionType, DBRecoveryMode, Direction, Error,
+    ErrorKind, FlushOptions, IteratorMode, LogLevel, LruCacheOptions, Options, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 
 use super::folder::Folder;
@@ -31,7 +32,7 @@ impl RocksStorage {
     /// Opens the folder's database, or makes one in an empty folder.
     pub(crate) fn open(path: &Path, genesis: &Hash, config: &StoreConfig) -> Result<Self, StoreError> {
         let mut folder = Folder::open(path, genesis)?;
-        let cache = Cache::new_lru_cache(config.cache_bytes);
+        let cache = cache(config);
         let columns = Column::ALL
             .map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(column, &cache, config)));
         let database = DB::open_cf_descriptors(&options(folder.is_new(), config), folder.database(), columns)
@@ -44,6 +45,14 @@ impl RocksStorage {
         let missing = || StoreError::corrupt(format!("the column {} is missing", column.name()));
         self.database.cf_handle(column.name()).ok_or_else(missing)
     }
+}
+
+fn cache(config: &StoreConfig) -> Cache {
+    let mut options = LruCacheOptions::default();
+    options.set_capacity(config.cache_bytes);
+    // Few shards: each must have room for blocks that are larger than most.
+    options.set_num_shard_bits(2);
+    Cache::new_lru_cache_opts(&options)
 }
 
 fn options(is_new: bool, config: &StoreConfig) -> Options {
@@ -70,7 +79,13 @@ fn options(is_new: bool, config: &StoreConfig) -> Options {
 fn column_options(column: Column, cache: &Cache, config: &StoreConfig) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
+    // Indexes and filters count as cache too. They are cut into small parts: a table's whole index would fill the cache.
     table.set_cache_index_and_filter_blocks(true);
+    table.set_cache_index_and_filter_blocks_with_high_priority(true);
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_metadata_block_size(4 * KIB);
+    table.set_pin_top_level_index_and_filter(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
     table.set_format_version(6);
     // Point reads of keys that may be absent: each transaction id and each new state key is looked for once.

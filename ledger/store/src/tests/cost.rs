@@ -1,7 +1,7 @@
 //! What a write costs. Not a test of anything: run it with
 //! `cargo nextest run --release -p aval-store --run-ignored only --no-capture cost`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aval_machine::Changes;
 use tempfile::TempDir;
@@ -13,6 +13,8 @@ use crate::{Ledger, StoreConfig};
 const KEYS: u64 = 200_000;
 /// Keys that one block changes.
 const KEYS_PER_BLOCK: u64 = 500;
+/// Reads and proofs that are measured.
+const READS: u64 = 10_000;
 /// Blocks that are measured.
 const BLOCKS: u64 = 200;
 
@@ -33,6 +35,32 @@ fn record(number: u64, version: u64) -> (Vec<u8>, Option<Vec<u8>>) {
         r#"{{"did":"{did}","versionId":"{version}-Qm{noise}","control":{{"threshold":1,"keys":["z6Mk{noise}"]}},"document":{{"verificationMethod":[{{"id":"key-1","type":"Multikey","publicKeyMultibase":"z6Mk{noise}"}}]}}}}"#
     );
     (format!("did/{did}").into_bytes(), Some(value.into_bytes()))
+}
+
+/// Time that passed, and processor time of this thread.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    wall_us: f64,
+    processor_us: f64,
+}
+
+/// Adds what `work` takes to `spent`.
+fn measured<T>(spent: &mut Spent, work: impl FnOnce() -> T) -> T {
+    let (started, processor) = (Instant::now(), processor_us());
+    let result = work();
+    spent.wall_us += started.elapsed().as_secs_f64() * 1e6;
+    spent.processor_us += processor_us() - processor;
+    result
+}
+
+fn processor_us() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e3
+}
+
+fn report(what: &str, spent: Spent, times: u64) {
+    let each = |us: f64| us / times as f64;
+    println!("{what}: {:.1} us, {:.1} us of processor", each(spent.wall_us), each(spent.processor_us));
 }
 
 fn resident_bytes() -> u64 {
@@ -74,45 +102,36 @@ fn cost_of_an_update() {
     println!("{KEYS} keys written in {:?}; resident {} MiB", start.elapsed(), resident_bytes() >> 20);
 
     let before = folder_bytes(folder.path());
-    let (mut tree, mut commit, mut idle) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let (mut tree, mut commit, mut idle) = (Spent::default(), Spent::default(), Spent::default());
     for block in 0..BLOCKS {
         let first = block * KEYS_PER_BLOCK;
         let changes: Changes =
             (first..first + KEYS_PER_BLOCK).map(|number| record(mixed(number) % KEYS, 2 + block)).collect();
         let transactions = transactions(first, KEYS_PER_BLOCK);
-        let started = Instant::now();
-        ledger.view(&tip(&ledger)).unwrap().tree(&changes).unwrap();
-        tree += started.elapsed();
+        let view = ledger.view(&tip(&ledger)).unwrap();
+        measured(&mut tree, || view.tree(&changes).unwrap());
         let own = execute(&ledger, &tip(&ledger), changes, transactions);
-        let started = Instant::now();
-        ledger.commit(&own, Some(&certificate(own.height()))).unwrap();
-        commit += started.elapsed();
+        measured(&mut commit, || ledger.commit(&own, Some(&certificate(own.height()))).unwrap());
     }
     let written = folder_bytes(folder.path()) - before;
     for _ in 0..BLOCKS {
         let own = execute(&ledger, &tip(&ledger), Changes::new(), Vec::new());
-        let started = Instant::now();
-        ledger.commit(&own, Some(&certificate(own.height()))).unwrap();
-        idle += started.elapsed();
+        measured(&mut idle, || ledger.commit(&own, Some(&certificate(own.height()))).unwrap());
     }
-    let per_key = |time: Duration| time.as_secs_f64() * 1e6 / (BLOCKS * KEYS_PER_BLOCK) as f64;
-    println!("tree {:.1} us per key, commit {:.1} us per key", per_key(tree), per_key(commit));
+    report("tree, a key", tree, BLOCKS * KEYS_PER_BLOCK);
+    report("commit, a key", commit, BLOCKS * KEYS_PER_BLOCK);
+    report("an empty block", idle, BLOCKS);
     println!("{} bytes on disk per update", written / (BLOCKS * KEYS_PER_BLOCK));
-    println!("an empty block {:.1} us", idle.as_secs_f64() * 1e6 / BLOCKS as f64);
 
     let height = ledger.require_head().unwrap().height();
-    let started = Instant::now();
-    for number in 0..10_000u64 {
+    let (mut read, mut proof) = (Spent::default(), Spent::default());
+    for number in 0..READS {
         let (key, _) = record(mixed(number) % KEYS, 1);
-        assert!(ledger.state(&key).unwrap().is_some());
+        measured(&mut read, || assert!(ledger.state(&key).unwrap().is_some()));
+        measured(&mut proof, || assert!(ledger.prove(&key, height).unwrap().value.is_some()));
     }
-    println!("a read {:.1} us", started.elapsed().as_secs_f64() * 1e6 / 10_000.0);
-    let started = Instant::now();
-    for number in 0..10_000u64 {
-        let (key, _) = record(mixed(number) % KEYS, 1);
-        assert!(ledger.prove(&key, height).unwrap().value.is_some());
-    }
-    println!("a proof {:.1} us", started.elapsed().as_secs_f64() * 1e6 / 10_000.0);
+    report("a read", read, READS);
+    report("a proof after it", proof, READS);
     let started = Instant::now();
     let pruned = ledger.prune(usize::MAX).unwrap();
     println!(
