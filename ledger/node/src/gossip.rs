@@ -23,7 +23,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::sync::Notify;
 
 use crate::engine::{Links, MESSAGE_BYTES_MAX};
-use crate::runtime::{Runtime as _, SharedRuntime};
+use crate::runtime::SharedRuntime;
 
 const KIND_TRANSACTIONS: u8 = 1;
 const KIND_STATUS: u8 = 2;

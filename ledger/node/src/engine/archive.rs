@@ -19,7 +19,7 @@ use commonware_cryptography::certificate::Verifier as _;
 use commonware_cryptography::sha256::Digest;
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{Clock, Handle, Metrics, Storage};
-use commonware_storage::archive::{self, Archive as _, Identifier, prunable};
+use commonware_storage::archive::{self, Archive, Identifier, prunable};
 use commonware_storage::translator::EightCap;
 
 use super::block::{EngineBlock, digest, hash};
@@ -72,7 +72,7 @@ type Journal<E, V> = prunable::Archive<EightCap, E, Digest, V>;
 
 /// Finalized blocks.
 pub(super) struct BlockArchive<E: Storage + Metrics + Clock> {
-    journal: Journal<E, EngineBlock>,
+    journal: Journal<E, Arc<EngineBlock>>,
     history: Arc<dyn History>,
     genesis: Arc<SealedBlock>,
     pruned: u64,
@@ -90,28 +90,28 @@ impl<E: Storage + Metrics + Clock> BlockArchive<E> {
         Ok(Self { journal, history, genesis, pruned: 0 })
     }
 
-    fn committed(&self, height: u64) -> Result<Option<EngineBlock>, ArchiveError> {
+    fn committed(&self, height: u64) -> Result<Option<Arc<EngineBlock>>, ArchiveError> {
         if height == 0 {
-            return Ok(EngineBlock::new(self.genesis.clone()).ok());
+            return Ok(EngineBlock::new(self.genesis.clone()).ok().map(Arc::new));
         }
         if height > self.history.height() {
             return Ok(None);
         }
         let sealed = self.history.block(height)?;
-        Ok(sealed.and_then(|sealed| EngineBlock::new(Arc::new(sealed)).ok()))
+        Ok(sealed.and_then(|sealed| EngineBlock::new(Arc::new(sealed)).ok()).map(Arc::new))
     }
 }
 
 impl<E: Storage + Metrics + Clock> Blocks for BlockArchive<E> {
-    type Block = EngineBlock;
+    type Block = Arc<EngineBlock>;
     type Error = ArchiveError;
 
-    async fn put(mut self, digest: Digest, block: &EngineBlock) -> Result<Self, ArchiveError> {
+    async fn put(mut self, digest: Digest, block: &Arc<EngineBlock>) -> Result<Self, ArchiveError> {
         let committed = self.history.height();
         if block.sealed().height() <= committed {
             return Ok(self);
         }
-        self.journal = self.journal.put(block.sealed().height(), digest, block).await?;
+        self.journal = Archive::put(self.journal, block.sealed().height(), digest, block).await?;
         // Pruning goes by whole files, so asking more often than once a file would do nothing.
         let floor = committed.saturating_sub(KEPT_HEIGHTS.get()) / KEPT_HEIGHTS * KEPT_HEIGHTS.get();
         if floor > self.pruned {
@@ -122,29 +122,29 @@ impl<E: Storage + Metrics + Clock> Blocks for BlockArchive<E> {
     }
 
     async fn sync(mut self) -> Result<Self, ArchiveError> {
-        self.journal = self.journal.sync().await?;
+        self.journal = Archive::sync(self.journal).await?;
         Ok(self)
     }
 
     async fn start_sync(mut self) -> Result<(Self, Handle<()>), ArchiveError> {
         let handle;
-        (self.journal, handle) = self.journal.start_sync().await?;
+        (self.journal, handle) = Archive::start_sync(self.journal).await?;
         Ok((self, handle))
     }
 
-    async fn get(&self, id: Identifier<'_, Digest>) -> Result<Option<EngineBlock>, ArchiveError> {
+    async fn get(&self, id: Identifier<'_, Digest>) -> Result<Option<Arc<EngineBlock>>, ArchiveError> {
         match id {
             Identifier::Index(height) if height <= self.history.height() => match self.committed(height)? {
                 Some(block) => Ok(Some(block)),
                 // Erased, or an incomplete answer of the store: the journal may still have it.
-                None => Ok(self.journal.get(id).await?),
+                None => Ok(Archive::get(&self.journal, id).await?),
             },
-            Identifier::Index(_) => Ok(self.journal.get(id).await?),
+            Identifier::Index(_) => Ok(Archive::get(&self.journal, id).await?),
             Identifier::Key(key) => {
                 if *key == digest(&self.genesis.digest()) {
                     return self.committed(0);
                 }
-                if let Some(block) = self.journal.get(Identifier::Key(key)).await? {
+                if let Some(block) = Archive::get(&self.journal, Identifier::Key(key)).await? {
                     return Ok(Some(block));
                 }
                 match self.history.height_of(&hash(key))? {
@@ -162,23 +162,23 @@ impl<E: Storage + Metrics + Clock> Blocks for BlockArchive<E> {
 
     fn missing_items(&self, start: Height, max: usize) -> Vec<Height> {
         let start = start.get().max(self.history.height().saturating_add(1));
-        self.journal.missing_items(start, max).into_iter().map(Height::new).collect()
+        Archive::missing_items(&self.journal, start, max).into_iter().map(Height::new).collect()
     }
 
     fn next_gap(&self, value: Height) -> (Option<Height>, Option<Height>) {
         let committed = self.history.height();
         let (end, next) = if value.get() <= committed {
             // Everything up to the committed height is there; the journal may continue it without a gap.
-            let (end, next) = self.journal.next_gap(committed.saturating_add(1));
+            let (end, next) = Archive::next_gap(&self.journal, committed.saturating_add(1));
             (Some(end.unwrap_or(committed)), next)
         } else {
-            self.journal.next_gap(value.get())
+            Archive::next_gap(&self.journal, value.get())
         };
         (end.map(Height::new), next.map(Height::new))
     }
 
     fn last_index(&self) -> Option<Height> {
-        Some(Height::new(self.history.height().max(self.journal.last_index().unwrap_or(0))))
+        Some(Height::new(self.history.height().max(Archive::last_index(&self.journal).unwrap_or(0))))
     }
 }
 
@@ -219,11 +219,13 @@ impl<E: Storage + Metrics + Clock> Certificates for CertificateArchive<E> {
     type Error = ArchiveError;
 
     async fn put(mut self, height: Height, digest: Digest, finalization: &BlockFinalization) -> Result<Self, ArchiveError> {
-        self.journal = self.journal.put(height.get(), digest, finalization).await?;
+        self.journal = Archive::put(self.journal, height.get(), digest, finalization).await?;
         // The newest certificate at or below the committed height must stay: the engine reads its round at the start.
         let committed = self.history.height();
-        let newest = self.journal.ranges_from(0).filter_map(|(start, end)| (start <= committed).then(|| end.min(committed)));
-        let newest = newest.max().unwrap_or(0);
+        let newest = Archive::ranges_from(&self.journal, 0)
+            .filter_map(|(start, end)| (start <= committed).then(|| end.min(committed)))
+            .max()
+            .unwrap_or(0);
         let floor = newest.saturating_sub(KEPT_HEIGHTS.get()) / KEPT_HEIGHTS * KEPT_HEIGHTS.get();
         if floor > self.pruned {
             self.journal = prunable::Archive::prune(self.journal, floor).await?;
@@ -233,13 +235,13 @@ impl<E: Storage + Metrics + Clock> Certificates for CertificateArchive<E> {
     }
 
     async fn sync(mut self) -> Result<Self, ArchiveError> {
-        self.journal = self.journal.sync().await?;
+        self.journal = Archive::sync(self.journal).await?;
         Ok(self)
     }
 
     async fn start_sync(mut self) -> Result<(Self, Handle<()>), ArchiveError> {
         let handle;
-        (self.journal, handle) = self.journal.start_sync().await?;
+        (self.journal, handle) = Archive::start_sync(self.journal).await?;
         Ok((self, handle))
     }
 
@@ -248,7 +250,7 @@ impl<E: Storage + Metrics + Clock> Certificates for CertificateArchive<E> {
             Identifier::Index(height) => Some(height),
             Identifier::Key(key) => self.history.height_of(&hash(key))?,
         };
-        match (self.journal.get(id).await?, height) {
+        match (Archive::get(&self.journal, id).await?, height) {
             (Some(finalization), _) => Ok(Some(finalization)),
             (None, Some(height)) => self.committed(height),
             (None, None) => Ok(None),
@@ -256,7 +258,7 @@ impl<E: Storage + Metrics + Clock> Certificates for CertificateArchive<E> {
     }
 
     async fn has(&self, height: Height) -> Result<bool, ArchiveError> {
-        if self.journal.has(Identifier::Index(height.get())).await? {
+        if Archive::has(&self.journal, Identifier::Index(height.get())).await? {
             return Ok(true);
         }
         Ok(self.committed(height.get())?.is_some())
@@ -267,10 +269,10 @@ impl<E: Storage + Metrics + Clock> Certificates for CertificateArchive<E> {
     }
 
     fn last_index(&self) -> Option<Height> {
-        self.journal.last_index().map(Height::new)
+        Archive::last_index(&self.journal).map(Height::new)
     }
 
     fn ranges_from(&self, from: Height) -> impl Iterator<Item = (Height, Height)> {
-        self.journal.ranges_from(from.get()).map(|(start, end)| (Height::new(start), Height::new(end)))
+        Archive::ranges_from(&self.journal, from.get()).map(|(start, end)| (Height::new(start), Height::new(end)))
     }
 }

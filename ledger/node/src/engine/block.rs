@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aval_codec::Hash;
 use aval_types::block::HEADER_BYTES;
 use bytes::Bytes;
-use commonware_codec::{Buf, EncodeSize, Error as CodecError, RangeCfg, Read, ReadExt as _, Write};
+use commonware_codec::{Buf, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
 use commonware_consensus::simplex::types::Context;
 use commonware_consensus::types::{Epoch, Height, Round, View};
 use commonware_consensus::{Block as ConsensusBlock, BoundedBlock, CertifiableBlock, Heightable};
@@ -33,7 +33,7 @@ pub(super) struct EngineBlock {
 impl EngineBlock {
     /// Wraps a block; refuses one whose leader is no public key.
     pub(super) fn new(sealed: Arc<SealedBlock>) -> Result<Self, CodecError> {
-        let leader = PublicKey::read(&mut sealed.block().header.leader.as_slice())?;
+        let leader = public_key(&sealed.block().header.leader)?;
         Ok(Self { sealed, leader })
     }
 
@@ -47,6 +47,11 @@ impl EngineBlock {
     pub(super) fn sealed(&self) -> &Arc<SealedBlock> {
         &self.sealed
     }
+}
+
+/// A public key; an error if the bytes are none.
+pub(super) fn public_key(bytes: &[u8; 32]) -> Result<PublicKey, CodecError> {
+    PublicKey::decode(Bytes::copy_from_slice(bytes))
 }
 
 /// A hash of ours as the engine's digest.

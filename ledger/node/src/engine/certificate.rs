@@ -5,7 +5,8 @@
 
 use aval_codec::Hash;
 use aval_proof::Certificate;
-use commonware_codec::ReadExt as _;
+use bytes::Bytes;
+use commonware_codec::DecodeExt as _;
 use commonware_consensus::simplex::scheme::ed25519::Scheme;
 use commonware_consensus::simplex::types::{Finalization, Proposal};
 use commonware_consensus::types::{Epoch, Round, View};
@@ -50,7 +51,7 @@ pub(super) fn to_engine(certificate: &Certificate, block: &Hash, validators: u32
     let signatures = certificate
         .signatures
         .iter()
-        .map(|bytes| Signature::read(&mut bytes.as_slice()).ok().map(Into::into))
+        .map(|bytes| Signature::decode(Bytes::copy_from_slice(bytes)).ok().map(Into::into))
         .collect::<Option<Vec<_>>>()?;
     if signers.count() != signatures.len() {
         return None;

@@ -34,7 +34,7 @@ use aval_types::block::{Block, BlockError, Mode};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-pub use production::{Peer, ProductionOptions, run};
+pub use production::{Built, Peer, ProductionOptions, run};
 
 /// The place in the order that a proposal is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commonware_codec::DecodeExt as _;
 use commonware_cryptography::ChaCha20Poly1305;
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::authenticated::lookup;
@@ -141,9 +140,7 @@ fn connect(
         .peers
         .iter()
         .map(|peer| {
-            let key = PublicKey::decode(peer.key.as_slice())
-                .map_err(|_| EngineError::ValidatorKey(peer.key.iter().map(|byte| format!("{byte:02x}")).collect()))?;
-            Ok((key, Address::from(peer.address)))
+            Ok((stack::public_key(&peer.key)?, Address::from(peer.address)))
         })
         .collect::<Result<Vec<_>, EngineError>>()?;
     let _ = oracle.track(0, AddressableTrackedPeers::new(Map::from_iter_dedup(addresses), Map::from_iter_dedup([])));

@@ -11,8 +11,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use commonware_codec::DecodeExt as _;
 use commonware_cryptography::Signer as _;
-use commonware_cryptography::ed25519::PublicKey;
+use commonware_cryptography::ed25519::{PrivateKey, PublicKey};
 use commonware_p2p::simulated::{self, Link, Oracle};
 use commonware_runtime::{Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{NZUsize, Probability};
@@ -21,7 +22,7 @@ use futures::channel::oneshot;
 use super::runtime::EngineRuntime;
 use super::stack::{self, Channels, channel, engine_quota, message_quota};
 use super::{Application, EngineError, Links, Settings};
-use crate::engine::production::Built;
+use super::Built;
 use crate::runtime::SharedRuntime;
 
 /// The quality of a link in one direction.
@@ -103,9 +104,8 @@ impl World {
         let keys: Vec<PublicKey> = seeds
             .iter()
             .map(|seed| {
-                commonware_codec::DecodeExt::decode(seed.as_slice())
-                    .map(|key: commonware_cryptography::ed25519::PrivateKey| key.public_key())
-                    .expect("any 32 bytes are a seed")
+                let key = PrivateKey::decode(bytes::Bytes::copy_from_slice(seed)).expect("any 32 bytes are a seed");
+                key.public_key()
             })
             .collect();
         let config = simulated::Config {

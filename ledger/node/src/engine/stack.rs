@@ -33,14 +33,14 @@ use commonware_cryptography::{Sha256, Signer as _};
 use commonware_p2p::{Blocker, Provider as PeerProvider, Receiver, Recipients, Sender, max_message_size};
 use commonware_parallel::Sequential;
 use commonware_runtime::buffer::paged::CacheRef;
-use commonware_runtime::{BufferPooler, Clock, Handle, Metrics, Quota, Spawner, Storage};
+use commonware_runtime::{Clock, Handle, Metrics, Quota, Spawner, Storage};
 use commonware_utils::NonZeroDuration;
 use commonware_utils::ordered::Set;
 use rand::CryptoRng;
 
 use super::adapter::{Adapter, FinalizedReporter, deliver};
 use super::archive::{BlockArchive, CertificateArchive, JournalOptions};
-use super::block::{EngineBlock, digest};
+use super::block::{self, EngineBlock, digest};
 use super::certificate::namespace;
 use super::{Application, EngineError, Fatal, History, MESSAGE_BYTES_MAX, Settings};
 
@@ -118,25 +118,23 @@ impl Provider for Schemes {
 
 /// The validators of the settings, in the order of their keys.
 pub(super) fn validator_set(settings: &Settings) -> Result<Set<PublicKey>, EngineError> {
-    let keys = settings
-        .validators
-        .iter()
-        .map(|key| {
-            PublicKey::decode(key.as_slice())
-                .map_err(|_| EngineError::ValidatorKey(key.iter().map(|byte| format!("{byte:02x}")).collect()))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let keys = settings.validators.iter().map(public_key).collect::<Result<Vec<_>, _>>()?;
     Ok(Set::from_iter_dedup(keys))
+}
+
+/// A validator's key.
+pub(super) fn public_key(bytes: &[u8; 32]) -> Result<PublicKey, EngineError> {
+    block::public_key(bytes).map_err(|_| EngineError::ValidatorKey(aval_codec::Hash::new(*bytes).to_hex()))
 }
 
 /// This validator's key.
 pub(super) fn private_key(settings: &Settings) -> Result<PrivateKey, EngineError> {
-    PrivateKey::decode(settings.key_seed.as_slice()).map_err(|_| EngineError::Build("the node's key is unusable".into()))
+    PrivateKey::decode(Bytes::copy_from_slice(&settings.key_seed)).map_err(|_| EngineError::Build("the node's key is unusable".into()))
 }
 
 /// What the engine needs of a runtime.
-pub(super) trait EngineContext: BufferPooler + Clock + CryptoRng + Metrics + Spawner + Storage {}
-impl<E: BufferPooler + Clock + CryptoRng + Metrics + Spawner + Storage> EngineContext for E {}
+pub(super) trait EngineContext: Clock + CryptoRng + Metrics + Spawner + Storage {}
+impl<E: Clock + CryptoRng + Metrics + Spawner + Storage> EngineContext for E {}
 
 /// Everything that runs once the engine is started; dropping it does not stop it, ending its context does.
 pub(super) struct Running {

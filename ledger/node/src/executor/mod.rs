@@ -36,7 +36,7 @@ use tracing::{debug, error};
 use crate::engine::{Ancestry, Application, Fatal, SealedBlock, Slot};
 use crate::gossip::{Gossip, TransactionSink};
 use crate::mempool::Mempool;
-use crate::runtime::{Runtime as _, SharedRuntime, offload};
+use crate::runtime::{SharedRuntime, offload};
 
 use execution::Rejection;
 

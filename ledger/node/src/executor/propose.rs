@@ -14,7 +14,7 @@ use futures::future::{Either, select};
 use super::Executor;
 use super::execution::{Execution, Rejection};
 use crate::engine::{Ancestry, SealedBlock, Slot};
-use crate::runtime::{Runtime as _, offload};
+use crate::runtime::offload;
 
 /// Bytes of a body without transactions.
 const EMPTY_BODY_BYTES: usize = 4;

@@ -9,7 +9,6 @@ use tracing::{error, warn};
 use super::Executor;
 use super::execution::Rejection;
 use crate::engine::{Ancestry, SealedBlock};
-use crate::runtime::Runtime as _;
 
 /// How far a block's time may be ahead of this node's clock (D11).
 const AHEAD_MS_MAX: u64 = 2_000;
