@@ -149,7 +149,8 @@ impl Action {
             Self::RegistryUpdate(action) => Some(action.registry.owner()),
             Self::CredentialPresent(_) | Self::RegistryCreate(_) => None,
         };
-        let of_grant = self.grant().map(|grant| [&grant.subject, &grant.issuer, grant.status.registry.owner()]);
+        let of_grant =
+            self.grant().map(|grant| [&grant.subject, &grant.issuer, grant.status.registry.owner()]);
         of_action.into_iter().chain(of_grant.into_iter().flatten())
     }
 

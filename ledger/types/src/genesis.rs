@@ -209,7 +209,9 @@ impl Genesis {
             return Err(format!("version is {}, this program reads 1", self.version));
         }
         if !is_network_label(&self.network) {
-            return Err("network is not a label: a lowercase letter, then up to 31 of a-z, 0-9 and -".to_owned());
+            return Err(
+                "network is not a label: a lowercase letter, then up to 31 of a-z, 0-9 and -".to_owned()
+            );
         }
         self.parameters.validate()?;
         self.validate_dids()?;
@@ -285,7 +287,9 @@ impl Genesis {
                 return Err(format!("issuer {} is listed twice", issuer.did));
             }
             let named = |entry: &IssuerType| {
-                is_name(&entry.credential_type) && !entry.roles.is_empty() && entry.roles.iter().all(|role| is_name(role))
+                is_name(&entry.credential_type)
+                    && !entry.roles.is_empty()
+                    && entry.roles.iter().all(|role| is_name(role))
             };
             if issuer.types.is_empty() || !issuer.types.iter().all(named) {
                 return Err(format!("issuer {} needs types with roles, all of them names", issuer.did));

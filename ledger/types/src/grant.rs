@@ -8,7 +8,12 @@ use aval_codec::{Hash, hash, tag};
 use aval_did::Did;
 use serde::{Deserialize, Serialize};
 
-use crate::{limits, registry::{RegistryId, is_list_uri}, reject::Reject, transaction::TransactionId};
+use crate::{
+    limits,
+    registry::{RegistryId, is_list_uri},
+    reject::Reject,
+    transaction::TransactionId,
+};
 
 /// A credential's place in a status list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +84,9 @@ impl Grant {
             && self.roles.iter().all(|role| is_name(role))
             && self.roles.is_sorted_by(|left, right| left < right);
         if !roles_fit {
-            return Err(Reject::TransactionMalformed("the grant's roles are not 1 to 8 sorted, unique names".into()));
+            return Err(Reject::TransactionMalformed(
+                "the grant's roles are not 1 to 8 sorted, unique names".into(),
+            ));
         }
         if !is_list_uri(&self.status.list) {
             return Err(Reject::TransactionMalformed("the grant's status list is not a URI".into()));

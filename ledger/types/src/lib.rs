@@ -5,7 +5,10 @@
 //! state nor clock. It does no I/O, reads no clock, has no floating point, and never panics on input. `specs/wire.md` says
 //! the same in words, and `specs/vectors/` in examples that the tests here read.
 
-#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 pub mod action;
 pub mod block;
@@ -18,6 +21,9 @@ pub mod registry;
 pub mod reject;
 pub mod submission;
 pub mod transaction;
+
+#[cfg(test)]
+mod tests;
 
 pub use action::Action;
 pub use block::{Block, BlockError, BlockTransaction, Header, Mode, Witness};

@@ -48,10 +48,8 @@ impl FromStr for NetworkId {
     type Err = NetworkIdError;
 
     fn from_str(text: &str) -> Result<Self, NetworkIdError> {
-        let (label, genesis) = text
-            .strip_prefix("aval:")
-            .and_then(|rest| rest.split_once(':'))
-            .ok_or(NetworkIdError)?;
+        let (label, genesis) =
+            text.strip_prefix("aval:").and_then(|rest| rest.split_once(':')).ok_or(NetworkIdError)?;
         let genesis = genesis.parse().map_err(|_| NetworkIdError)?;
         Self::new(label, genesis).ok_or(NetworkIdError)
     }

@@ -143,7 +143,8 @@ impl Receipt {
 
     /// Reads a receipt; refuses bytes that [`Self::encode`] would not give.
     pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        let wire: Wire = json::from_slice(bytes, Limits::bytes(RECEIPT_BYTES_MAX)).map_err(|_| ReceiptError)?;
+        let wire: Wire =
+            json::from_slice(bytes, Limits::bytes(RECEIPT_BYTES_MAX)).map_err(|_| ReceiptError)?;
         let outcome = match (wire.outcome.as_str(), wire.events, wire.code) {
             ("applied", Some(events), None) => Outcome::Applied(events),
             ("rejected", None, Some(reject)) => Outcome::Rejected(reject),

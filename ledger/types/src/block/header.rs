@@ -54,7 +54,11 @@ impl Header {
         writer.u8(HEADER_VERSION).put(self.genesis);
         writer.u64(self.height).u64(self.time_ms).u64(self.epoch).u64(self.view).u64(self.parent_view);
         writer.put(self.leader).put(self.parent);
-        writer.put(self.transactions_root).put(self.witnesses_root).put(self.receipts_root).put(self.state_root);
+        writer
+            .put(self.transactions_root)
+            .put(self.witnesses_root)
+            .put(self.receipts_root)
+            .put(self.state_root);
         writer.put(self.validators_hash).put(self.next_validators_hash).u64(self.last_set_change);
         writer.into_vec()
     }

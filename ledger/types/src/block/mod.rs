@@ -8,16 +8,10 @@
 //! only beside a finality certificate, because whoever votes must have seen the witnesses.
 
 mod header;
-#[cfg(test)]
-mod tests;
 
 use aval_codec::{BinaryError, Hash, Reader, Writer, merkle, tag};
 
-use crate::{
-    limits,
-    reject::Reject,
-    transaction::SignedTransaction,
-};
+use crate::{limits, reject::Reject, transaction::SignedTransaction};
 
 pub use header::{HEADER_BYTES, HEADER_VERSION, Header, validators_hash};
 
@@ -62,7 +56,11 @@ impl Witness {
         match (reader.u8()?, mode) {
             (0, _) => Ok(Self::None),
             (1, _) => Ok(Self::Full(reader.bytes_u32(limits::WITNESS_BYTES_MAX)?.to_vec())),
-            (2, Mode::Any) => Ok(Self::Stripped(reader.hash()?)),
+            // The zero hash says "none" in the root and would give a block a second encoding.
+            (2, Mode::Any) => match reader.hash()? {
+                Hash::ZERO => Err(BlockError::Malformed("a witness has the zero hash")),
+                hash => Ok(Self::Stripped(hash)),
+            },
             (2, Mode::Full) => Err(BlockError::Stripped),
             _ => Err(BlockError::Malformed("a witness has an unknown form")),
         }

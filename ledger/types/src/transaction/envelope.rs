@@ -10,10 +10,13 @@ use crate::{limits, reject::Reject};
 
 pub(super) fn encode(transaction: &SignedTransaction) -> Vec<u8> {
     let signatures = &transaction.signatures;
-    let length = 5 + transaction.payload_bytes.len() + signatures.iter().map(|s| 66 + s.header.len()).sum::<usize>();
+    let length =
+        5 + transaction.payload_bytes.len() + signatures.iter().map(|s| 66 + s.header.len()).sum::<usize>();
     let mut writer = Writer::with_capacity(length);
     // The bounds of a signed transaction keep every length far below what its prefix holds.
-    writer.u32(u32::try_from(transaction.payload_bytes.len()).unwrap_or(u32::MAX)).put(&transaction.payload_bytes);
+    writer
+        .u32(u32::try_from(transaction.payload_bytes.len()).unwrap_or(u32::MAX))
+        .put(&transaction.payload_bytes);
     writer.u8(u8::try_from(signatures.len()).unwrap_or(u8::MAX));
     for signature in signatures {
         writer.u16(u16::try_from(signature.header.len()).unwrap_or(u16::MAX)).put(&signature.header);

@@ -95,8 +95,8 @@ fn decode_payload(text: &[u8]) -> Result<Vec<u8>, Reject> {
 }
 
 fn decode_signature(protected: &[u8], signature: &[u8]) -> Result<(Vec<u8>, [u8; 64]), Reject> {
-    let header =
-        b64u::decode(protected).map_err(|_| Reject::TransactionMalformed("a header is not base64url".into()))?;
+    let header = b64u::decode(protected)
+        .map_err(|_| Reject::TransactionMalformed("a header is not base64url".into()))?;
     let signature = b64u::decode_array(signature)
         .map_err(|_| Reject::TransactionMalformed("a signature is not 64 bytes in base64url".into()))?;
     Ok((header, signature))
@@ -124,16 +124,24 @@ impl Parts {
     }
 }
 
-fn read_signature(signer: &Signer, header: Vec<u8>, bytes: [u8; 64], high_s: HighS) -> Result<Signature, Reject> {
+fn read_signature(
+    signer: &Signer,
+    header: Vec<u8>,
+    bytes: [u8; 64],
+    high_s: HighS,
+) -> Result<Signature, Reject> {
     if header.len() > limits::HEADER_BYTES_MAX {
         return Err(Reject::TransactionOversized);
     }
-    let members: Header = json::from_slice(&header, Limits::bytes(limits::HEADER_BYTES_MAX)).map_err(malformed)?;
+    let members: Header =
+        json::from_slice(&header, Limits::bytes(limits::HEADER_BYTES_MAX)).map_err(malformed)?;
     if members.typ != TRANSACTION_TYPE {
         return Err(Reject::TransactionMalformed("the header's typ is not aval-tx+jwt".into()));
     }
     if members.kid != signer.kid.to_string() {
-        return Err(Reject::TransactionSigners("a header's kid is not that of the signer in its place".into()));
+        return Err(Reject::TransactionSigners(
+            "a header's kid is not that of the signer in its place".into(),
+        ));
     }
     let algorithm = signer.kid.key().algorithm();
     if members.alg != algorithm.name() {

@@ -18,8 +18,6 @@ mod jws;
 mod key_id;
 mod payload;
 mod shape;
-#[cfg(test)]
-mod tests;
 
 use std::{fmt, str::FromStr};
 

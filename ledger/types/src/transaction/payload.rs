@@ -79,7 +79,9 @@ impl Payload {
         let limits = Limits { bytes_max: limits::PAYLOAD_BYTES_MAX, depth_max: limits::JSON_DEPTH_MAX };
         let value = json::parse(bytes, limits).map_err(malformed)?;
         // Said in its own words, because a list of actions is what people try first.
-        if value.get("actions").is_some() || value.get("action").is_some_and(|action| action.as_array().is_some()) {
+        if value.get("actions").is_some()
+            || value.get("action").is_some_and(|action| action.as_array().is_some())
+        {
             return Err(Reject::TransactionOneAction);
         }
         let members: Members = json::from_json(value).map_err(malformed)?;
@@ -104,7 +106,8 @@ impl Payload {
 
     /// The rules that need neither state nor clock.
     pub fn validate(&self) -> Result<(), Reject> {
-        let window = i64::try_from(self.exp).ok().zip(i64::try_from(self.nbf).ok()).map(|(exp, nbf)| exp - nbf);
+        let window =
+            i64::try_from(self.exp).ok().zip(i64::try_from(self.nbf).ok()).map(|(exp, nbf)| exp - nbf);
         if !window.is_some_and(|seconds| (1..=limits::VALIDITY_SECONDS_MAX).contains(&seconds)) {
             return Err(Reject::TransactionWindow);
         }

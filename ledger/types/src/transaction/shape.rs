@@ -79,7 +79,8 @@ fn check_order(list: &[Signer]) -> Result<(), Reject> {
     if count(Role::Sender) > 1 || count(Role::Endorser) > 1 || count(Role::Controller) > CONTROLLERS_MAX {
         return Err(signers("there is one sender, one endorser and 16 controllers at most"));
     }
-    let twice = list.iter().enumerate().any(|(index, signer)| list.iter().take(index).any(|other| other == signer));
+    let twice =
+        list.iter().enumerate().any(|(index, signer)| list.iter().take(index).any(|other| other == signer));
     if twice { Err(signers("somebody signs twice")) } else { Ok(()) }
 }
 
