@@ -10,11 +10,22 @@
 //! - [`executor`] proposes, verifies and commits blocks on the state machine;
 //! - [`core`] puts these together to a node without sockets and RocksDB.
 
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod core;
+pub mod devnet;
+pub mod doctor;
 pub mod engine;
 pub mod executor;
+pub mod fault;
+pub mod genesis_file;
 pub mod gossip;
 pub mod ingress;
+pub mod key_file;
 pub mod mempool;
 pub mod metrics;
+mod probe;
 pub mod runtime;
+pub mod stop;

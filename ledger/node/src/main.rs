@@ -1,3 +1,7 @@
 //! The ledger node's program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    aval_node::cli::run(std::env::args_os())
+}

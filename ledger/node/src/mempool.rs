@@ -3,8 +3,8 @@
 //! The pool does no I/O and reads no clock: the caller says what time it is. It holds these invariants:
 //!
 //! - Nothing enters but [`Checked`] transactions, whose signatures are known to verify.
-//! - Entries are told apart by [`EnvelopeKey`], the hashes of the signed envelope and of the witness, so that a copy with
-//!   other signatures or another witness cannot shadow the good one. Only inclusion in a finalized block uses an id up.
+//! - Entries are told apart by [`EnvelopeKey`], the hashes of envelope and witness, so that a copy with other signatures or
+//!   another witness cannot shadow the good one. Only inclusion in a finalized block uses an id up.
 //! - Bytes and number of entries are bounded, in total and for each *payer*: the one whose standing lets the transaction
 //!   in (the endorser, the presented credential, else the first signer). Nobody can fill the pool for all others.
 //! - An entry leaves at the end of its validity window at the latest.
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aval_codec::Hash;
 use aval_machine::Checked;
-use aval_types::{Reject, TransactionId};
+use aval_types::{BlockTransaction, Reject, TransactionId};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -37,10 +37,18 @@ pub const COPIES_MAX: usize = 4;
 /// What tells two signed copies of a transaction apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnvelopeKey {
-    /// Hash of the canonical binary envelope: payload, headers and signatures.
-    pub envelope: Hash,
-    /// Hash of the witness, or [`Hash::ZERO`] if there is none.
-    pub witness: Hash,
+    /// Hash of the envelope: payload, headers and signatures.
+    envelope: Hash,
+    /// Hash of the witness; zero if there is none.
+    witness: Hash,
+}
+
+impl EnvelopeKey {
+    /// The key of a transaction as a block carries it, checked or not.
+    pub fn of(transaction: &BlockTransaction) -> Self {
+        let envelope = aval_codec::hash(aval_codec::tag::ENVELOPE, &[&transaction.envelope]);
+        Self { envelope, witness: transaction.witness.hash() }
+    }
 }
 
 /// What the pool must know of an entry. [`Checked`] is the one implementation outside of tests.
@@ -55,6 +63,37 @@ pub trait Pooled: Send + Sync + 'static {
     fn payer(&self) -> Hash;
     /// First millisecond at which the transaction is no longer valid.
     fn expires_ms(&self) -> u64;
+}
+
+impl Pooled for Checked {
+    fn id(&self) -> TransactionId {
+        Checked::id(self)
+    }
+
+    fn key(&self) -> EnvelopeKey {
+        EnvelopeKey { envelope: self.envelope_hash(), witness: self.witness_hash() }
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.block_bytes()
+    }
+
+    /// Who pays: an endorser for what it vouches for, a credential for what is presented with it, else the first signer.
+    fn payer(&self) -> Hash {
+        let payload = self.payload();
+        if let Some(endorser) = payload.endorser() {
+            return aval_codec::sha256(endorser.did().as_str().as_bytes());
+        }
+        if let Some(grant) = payload.action.grant() {
+            return grant.id().0;
+        }
+        // A transaction has a signer; its shape was checked.
+        payload.signers.first().map_or(Hash::ZERO, |signer| aval_codec::sha256(signer.kid.did().as_str().as_bytes()))
+    }
+
+    fn expires_ms(&self) -> u64 {
+        self.payload().exp.saturating_mul(1000)
+    }
 }
 
 /// Bounds of the pool. [`Limits::default`] suits a validator with 4 GiB of memory.
@@ -117,7 +156,7 @@ pub enum InsertError {
 }
 
 /// What the pool knows of a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PoolStatus {
     /// Nothing. It may be final for long.
     Unknown,
@@ -267,6 +306,14 @@ impl<T: Pooled> Mempool<T> {
         let mut pool = self.lock();
         pool.remove_all(&id);
         pool.statuses.refused(id, reject, now_ms);
+    }
+
+    /// Remembers why a transaction was not taken in, unless a copy of it waits.
+    pub fn note_refusal(&self, id: TransactionId, reject: Reject, now_ms: u64) {
+        let mut pool = self.lock();
+        if !pool.by_id.contains_key(&id) {
+            pool.statuses.refused(id, reject, now_ms);
+        }
     }
 
     /// What the pool knows of a transaction.

@@ -8,13 +8,11 @@ use std::collections::{HashMap, VecDeque};
 
 use aval_types::{Reject, TransactionId};
 
-#[derive(Clone, Copy)]
 enum Fate {
     Refused(Reject),
     Finalized,
 }
 
-#[derive(Clone, Copy)]
 struct Remembered {
     fate: Fate,
     /// Tells an entry of the queue that is still current from one that was overwritten since.
@@ -54,8 +52,8 @@ impl Statuses {
 
     pub(super) fn refusal(&mut self, id: &TransactionId, now_ms: u64) -> Option<Reject> {
         self.forget_old(now_ms);
-        match self.fates.get(id)?.fate {
-            Fate::Refused(reject) => Some(reject),
+        match &self.fates.get(id)?.fate {
+            Fate::Refused(reject) => Some(reject.clone()),
             Fate::Finalized => None,
         }
     }

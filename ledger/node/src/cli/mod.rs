@@ -1,0 +1,86 @@
+//! The command line of `avald`.
+//!
+//! Data goes to stdout, talk and logs to stderr. A command ends with the exit codes of [`crate::fault`], and a fault is
+//! one sentence that says what to do. No secret is ever an argument, an environment variable or a line of a log.
+
+mod genesis;
+mod init;
+pub mod output;
+mod start;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::fault::Fault;
+
+/// The arguments of `avald`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "avald",
+    version,
+    about = "A node of an Aval ledger",
+    long_about = "A node of an Aval ledger.\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 verified and invalid, \
+                  4 locked or not authorized, 5 not found, 6 try again later."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// What to log: error, warn, info, debug, trace, or directives such as `info,aval_node::ingress=debug`.
+    #[arg(long, global = true, env = "AVALD_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+    /// Log one JSON object per line.
+    #[arg(long, global = true, env = "AVALD_LOG_JSON")]
+    log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a node's folder: its key and its configuration.
+    Init(init::Arguments),
+    /// Run the node in a folder until it is told to stop (Ctrl-C, SIGTERM).
+    Start(start::Arguments),
+    /// Run a whole network on this machine, for development.
+    Devnet(crate::devnet::Arguments),
+    /// Check a node's folder, ports, disk and clock.
+    Doctor(crate::doctor::Arguments),
+    /// Work with genesis files.
+    #[command(subcommand)]
+    Genesis(genesis::Command),
+}
+
+/// Runs the program with these arguments.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Prints help and version to stdout, and wrong usage to stderr with exit code 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = start_log(&arguments.log, arguments.log_json).and_then(|()| match arguments.command {
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Start(arguments) => start::run(&arguments),
+        Command::Devnet(devnet) => crate::devnet::run(&devnet, &arguments.log, arguments.log_json),
+        Command::Doctor(arguments) => crate::doctor::run(&arguments),
+        Command::Genesis(command) => genesis::run(&command),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            output::talk(&format!("avald: {fault}"));
+            ExitCode::from(fault.exit_code())
+        }
+    }
+}
+
+fn start_log(filter: &str, json: bool) -> Result<(), Fault> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| Fault::usage(format!("--log {filter} is not a log filter: {error}")))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started =
+        if json { log.json().try_init() } else { log.with_ansi(output::stderr_is_colored()).try_init() };
+    started.map_err(|error| Fault::failed(format!("the log cannot be started: {error}")))
+}

@@ -1,0 +1,302 @@
+//! A node's home folder and its configuration file.
+//!
+//! ```text
+//! <home>/config.json   this file; everything in it has a default but `genesis` and `keyFile`
+//! <home>/genesis.json  the network's genesis file, or elsewhere as `genesis` says
+//! <home>/node.key      the node's network key, mode 0600
+//! <home>/ledger/       state and finalized blocks
+//! <home>/engine/       journals of votes and blocks that are not final
+//! ```
+//!
+//! Relative paths are relative to the home. Addresses are on the loopback interface unless the file says otherwise.
+//! Unknown members are refused, so that a misspelt setting is not silently ignored.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+
+/// Name of the configuration file in a home.
+pub const CONFIG_FILE: &str = "config.json";
+/// Name of the genesis file.
+pub const GENESIS_FILE: &str = "genesis.json";
+/// Name of the key file.
+pub const KEY_FILE: &str = "node.key";
+/// Folder of state and finalized blocks.
+pub const LEDGER_FOLDER: &str = "ledger";
+/// Folder of the consensus engine's journals.
+pub const ENGINE_FOLDER: &str = "engine";
+
+/// The content of `config.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// Where the genesis file is.
+    #[serde(default = "default_genesis")]
+    pub genesis: PathBuf,
+    /// Where the node's key is.
+    #[serde(default = "default_key_file")]
+    pub key_file: PathBuf,
+    /// The REST interface.
+    #[serde(default)]
+    pub api: ApiConfig,
+    /// The connections between validators.
+    #[serde(default)]
+    pub peers: PeersConfig,
+    /// The pool of waiting transactions.
+    #[serde(default)]
+    pub mempool: MempoolConfig,
+    /// State and finalized blocks.
+    #[serde(default)]
+    pub ledger: LedgerConfig,
+}
+
+/// The REST interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ApiConfig {
+    /// Address and port. TLS is the business of a reverse proxy.
+    pub listen: SocketAddr,
+    /// Threads that serve requests; consensus has its own.
+    pub threads: usize,
+    /// Requests under way at the same time; more are answered 503.
+    pub requests_max: usize,
+    /// Requests of these that may wait for a transaction to become final.
+    pub waiting_max: usize,
+    /// Milliseconds that a request may take, waiting apart.
+    pub timeout_ms: u64,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8001)),
+            threads: 2,
+            requests_max: 1024,
+            waiting_max: 4096,
+            timeout_ms: 10_000,
+        }
+    }
+}
+
+/// The connections between validators.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PeersConfig {
+    /// Address and port; by default those that the genesis file gives for this node's key.
+    pub listen: Option<SocketAddr>,
+    /// Addresses by validator key (multikey) that replace those of the genesis file.
+    pub addresses: BTreeMap<String, SocketAddr>,
+}
+
+impl Default for PeersConfig {
+    fn default() -> Self {
+        Self { listen: None, addresses: BTreeMap::new() }
+    }
+}
+
+/// Bounds of the pool of waiting transactions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct MempoolConfig {
+    /// Bytes of all waiting transactions.
+    pub bytes_max: usize,
+    /// Number of all waiting transactions.
+    pub entries_max: usize,
+}
+
+impl Default for MempoolConfig {
+    fn default() -> Self {
+        let limits = crate::mempool::Limits::default();
+        Self { bytes_max: limits.bytes_max, entries_max: limits.entries_max }
+    }
+}
+
+impl MempoolConfig {
+    /// The pool's limits: one payer may have a quarter of it.
+    pub fn limits(&self) -> crate::mempool::Limits {
+        crate::mempool::Limits {
+            bytes_max: self.bytes_max,
+            entries_max: self.entries_max,
+            payer_bytes_max: self.bytes_max / 4,
+            payer_entries_max: self.entries_max.div_ceil(4),
+            ..crate::mempool::Limits::default()
+        }
+    }
+}
+
+/// State and finalized blocks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LedgerConfig {
+    /// Heights for which past state can be asked; everything if left out.
+    pub history_heights: Option<u64>,
+}
+
+fn default_genesis() -> PathBuf {
+    PathBuf::from(GENESIS_FILE)
+}
+
+fn default_key_file() -> PathBuf {
+    PathBuf::from(KEY_FILE)
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            genesis: default_genesis(),
+            key_file: default_key_file(),
+            api: ApiConfig::default(),
+            peers: PeersConfig::default(),
+            mempool: MempoolConfig::default(),
+            ledger: LedgerConfig::default(),
+        }
+    }
+}
+
+/// A home folder with its configuration.
+#[derive(Debug, Clone)]
+pub struct Home {
+    path: PathBuf,
+    /// The content of `config.json`.
+    pub config: Config,
+}
+
+impl Home {
+    /// Reads `<path>/config.json`.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        let file = path.join(CONFIG_FILE);
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Fault::not_found(format!(
+                    "{} has no {CONFIG_FILE}: make a node's folder with `avald init --home {}`, or name another with --home",
+                    path.display(),
+                    path.display()
+                )));
+            }
+            Err(error) => return Err(Fault::failed(format!("{} cannot be read: {error}", file.display()))),
+        };
+        let config: Config = serde_json::from_str(&text).map_err(|error| {
+            Fault::failed(format!(
+                "{} is not a valid configuration: {error}; correct that line",
+                file.display()
+            ))
+        })?;
+        config.check().map_err(|what| {
+            Fault::failed(format!("{} is not a valid configuration: {what}", file.display()))
+        })?;
+        Ok(Self { path: path.to_owned(), config })
+    }
+
+    /// A home that is being made.
+    pub fn new(path: &Path, config: Config) -> Self {
+        Self { path: path.to_owned(), config }
+    }
+
+    /// Writes `config.json`; refuses to replace one.
+    pub fn write(&self) -> Result<(), Fault> {
+        let mut text = serde_json::to_string_pretty(&self.config)
+            .map_err(|error| Fault::failed(format!("the configuration cannot be written: {error}")))?;
+        text.push('\n');
+        write_new(&self.path.join(CONFIG_FILE), text.as_bytes(), 0o644)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The genesis file.
+    pub fn genesis_file(&self) -> PathBuf {
+        self.path.join(&self.config.genesis)
+    }
+
+    /// The key file.
+    pub fn key_file(&self) -> PathBuf {
+        self.path.join(&self.config.key_file)
+    }
+
+    /// The folder of state and finalized blocks.
+    pub fn ledger_folder(&self) -> PathBuf {
+        self.path.join(LEDGER_FOLDER)
+    }
+
+    /// The folder of the consensus engine's journals.
+    pub fn engine_folder(&self) -> PathBuf {
+        self.path.join(ENGINE_FOLDER)
+    }
+}
+
+impl Config {
+    fn check(&self) -> Result<(), &'static str> {
+        if !(1..=64).contains(&self.api.threads) {
+            return Err("api.threads must lie between 1 and 64");
+        }
+        if self.api.requests_max == 0 || self.api.waiting_max == 0 || self.api.timeout_ms == 0 {
+            return Err("api.requestsMax, api.waitingMax and api.timeoutMs must not be 0");
+        }
+        if self.mempool.bytes_max < (1 << 20) || self.mempool.entries_max < 16 {
+            return Err("mempool.bytesMax must be at least 1048576 and mempool.entriesMax at least 16");
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file that must not exist yet, with this mode from its first moment on.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = |error: std::io::Error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            Fault::failed(format!(
+                "{} exists already and is left as it is: choose another folder",
+                path.display()
+            ))
+        } else {
+            Fault::failed(format!("{} cannot be written: {error}", path.display()))
+        }
+    };
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_gives_the_defaults_on_loopback() {
+        let config: Config = serde_json::from_str("{}").unwrap();
+        assert_eq!(config, Config::default());
+        assert!(config.api.listen.ip().is_loopback());
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_refused() {
+        assert!(serde_json::from_str::<Config>(r#"{"api":{"lisen":"127.0.0.1:1"}}"#).is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(folder.path(), Config::default());
+        home.write().unwrap();
+        assert_eq!(Home::open(folder.path()).unwrap().config, Config::default());
+        assert!(home.write().unwrap_err().to_string().contains("exists already"));
+    }
+
+    #[test]
+    fn a_missing_file_says_how_to_make_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = Home::open(folder.path()).unwrap_err();
+        assert!(fault.to_string().contains("avald init"));
+        assert_eq!(fault.exit_code(), 5);
+    }
+}
