@@ -101,9 +101,9 @@ fn column_options(column: Column, cache: &Cache, config: &StoreConfig) -> Option
     options.set_max_write_buffer_number(3);
     options.set_target_file_size_base(32 * MIB as u64);
     options.set_level_compaction_dynamic_level_bytes(true);
-    // Hashes and signatures do not shrink; JSON does. Witnesses are erased early, and stay as they are until then.
+    // JSON shrinks; hashes do not. Witnesses are erased early, and stay as they are until then.
     options.set_compression_type(match column {
-        Column::Witness | Column::Meta => DBCompressionType::None,
+        Column::Nodes | Column::Witness | Column::Meta => DBCompressionType::None,
         _ => DBCompressionType::Lz4,
     });
     options

@@ -4,10 +4,9 @@
 use std::time::Instant;
 
 use aval_machine::Changes;
-use tempfile::TempDir;
 
 use super::fixture::*;
-use crate::{Ledger, StoreConfig};
+use crate::StoreConfig;
 
 /// Keys that exist before anything is measured.
 const KEYS: u64 = 200_000;
@@ -78,6 +77,13 @@ fn folder_bytes(folder: &std::path::Path) -> u64 {
         .sum()
 }
 
+fn disk_bytes(disk: &Disk) -> u64 {
+    match disk {
+        Disk::Memory(_) => 0,
+        Disk::Rocks(folder) => folder_bytes(folder.path()),
+    }
+}
+
 fn transactions(first: u64, count: u64) -> Vec<aval_types::BlockTransaction> {
     (first..first + count)
         .map(|number| {
@@ -90,10 +96,19 @@ fn transactions(first: u64, count: u64) -> Vec<aval_types::BlockTransaction> {
 
 #[test]
 #[ignore = "a measurement"]
-fn cost_of_an_update() {
-    let folder = TempDir::new().unwrap();
+fn cost_on_rocks() {
+    cost(&Disk::rocks());
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn cost_on_memory() {
+    cost(&Disk::memory());
+}
+
+fn cost(disk: &Disk) {
     let config = StoreConfig { history_heights: Some(256), ..StoreConfig::default() };
-    let ledger = Ledger::open(folder.path(), &genesis(), config).unwrap();
+    let ledger = disk.open_with(&genesis(), config).unwrap();
     println!("resident after open: {} MiB", resident_bytes() >> 20);
     let start = Instant::now();
     for first in (0..KEYS).step_by(2_000) {
@@ -101,7 +116,7 @@ fn cost_of_an_update() {
     }
     println!("{KEYS} keys written in {:?}; resident {} MiB", start.elapsed(), resident_bytes() >> 20);
 
-    let before = folder_bytes(folder.path());
+    let before = disk_bytes(disk);
     let (mut tree, mut commit, mut idle) = (Spent::default(), Spent::default(), Spent::default());
     for block in 0..BLOCKS {
         let first = block * KEYS_PER_BLOCK;
@@ -113,7 +128,7 @@ fn cost_of_an_update() {
         let own = execute(&ledger, &tip(&ledger), changes, transactions);
         measured(&mut commit, || ledger.commit(&own, Some(&certificate(own.height()))).unwrap());
     }
-    let written = folder_bytes(folder.path()) - before;
+    let written = disk_bytes(disk) - before;
     for _ in 0..BLOCKS {
         let own = execute(&ledger, &tip(&ledger), Changes::new(), Vec::new());
         measured(&mut idle, || ledger.commit(&own, Some(&certificate(own.height()))).unwrap());

@@ -1,6 +1,7 @@
 //! One suite, run on both back ends: what holds for memory holds for RocksDB.
 
 mod chain;
+mod concurrent;
 mod cost;
 mod damage;
 mod fixture;

@@ -78,5 +78,5 @@ pub(super) fn is_below(key_hash: &Hash, path: &[u8]) -> bool {
 
 fn nibble_at(key_hash: &Hash, depth: usize) -> u8 {
     let byte = key_hash.as_bytes().get(depth / 2).copied().unwrap_or(0);
-    if depth % 2 == 0 { byte >> 4 } else { byte & 0x0f }
+    if depth.is_multiple_of(2) { byte >> 4 } else { byte & 0x0f }
 }
