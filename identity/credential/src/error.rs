@@ -107,7 +107,8 @@ impl CredentialError {
         }
     }
 
-    pub(crate) fn malformed(part: &'static str, reason: impl ToString) -> Self {
+    /// A part that cannot be read.
+    pub fn malformed(part: &'static str, reason: impl ToString) -> Self {
         Self::Malformed { part, reason: reason.to_string() }
     }
 }

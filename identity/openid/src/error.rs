@@ -48,7 +48,7 @@ pub enum OpenIdError {
     #[error("the issuer's {0} is larger than allowed")]
     Oversized(&'static str),
     /// The issuer refused, and said why in the specification's words.
-    #[error("the issuer refused: {error}{}", description.as_deref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    #[error("the issuer refused: {error}{}", shown(description))]
     Refused {
         /// The error code of the specification.
         error: String,
@@ -123,12 +123,17 @@ impl OpenIdError {
         let limits = json::Limits { bytes_max: 16 * 1024, depth_max: 8 };
         match json::from_slice::<ErrorBody>(response.body, limits) {
             Ok(body) if (400..500).contains(&response.status) => {
-                let shown = |text: String| text.chars().filter(|letter| !letter.is_control()).take(300).collect();
-                Self::Refused { error: shown(body.error), description: body.error_description.map(shown) }
+                let tame =
+                    |text: String| text.chars().filter(|letter| !letter.is_control()).take(300).collect();
+                Self::Refused { error: tame(body.error), description: body.error_description.map(tame) }
             }
             _ => Self::Status(response.status),
         }
     }
+}
+
+fn shown(description: &Option<String>) -> String {
+    description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default()
 }
 
 #[derive(Debug, Serialize, Deserialize)]

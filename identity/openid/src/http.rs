@@ -43,7 +43,12 @@ impl HttpRequest {
         Self { method: Method::Get, url, bearer: None, content_type: None, body, response_bytes_max }
     }
 
-    pub(crate) fn post(url: String, content_type: &'static str, body: Vec<u8>, response_bytes_max: usize) -> Self {
+    pub(crate) fn post(
+        url: String,
+        content_type: &'static str,
+        body: Vec<u8>,
+        response_bytes_max: usize,
+    ) -> Self {
         let content_type = Some(content_type);
         Self { method: Method::Post, url, bearer: None, content_type, body, response_bytes_max }
     }

@@ -136,7 +136,9 @@ mod tests {
         assert!(allowed(UrlPolicy::HTTPS, "https://issuer.example/tenant"));
         assert!(!allowed(UrlPolicy::HTTPS, "http://issuer.example/"));
         assert!(!allowed(UrlPolicy::LOOPBACK, "http://issuer.example/"));
-        for url in ["http://127.0.0.1:8080/", "http://localhost:8080", "http://[::1]:80/", "https://localhost/"] {
+        for url in
+            ["http://127.0.0.1:8080/", "http://localhost:8080", "http://[::1]:80/", "https://localhost/"]
+        {
             assert!(allowed(UrlPolicy::LOOPBACK, url), "{url}");
             assert!(!allowed(UrlPolicy::HTTPS, url), "{url}");
         }
@@ -196,7 +198,10 @@ mod tests {
     fn the_well_known_string_goes_between_host_and_path() {
         for (identifier, url) in [
             ("https://issuer.example.com", "https://issuer.example.com/.well-known/openid-credential-issuer"),
-            ("https://issuer.example.com/", "https://issuer.example.com/.well-known/openid-credential-issuer"),
+            (
+                "https://issuer.example.com/",
+                "https://issuer.example.com/.well-known/openid-credential-issuer",
+            ),
             (
                 "https://issuer.example.com/tenant",
                 "https://issuer.example.com/.well-known/openid-credential-issuer/tenant",

@@ -43,7 +43,8 @@ impl CredentialRequest {
 
     /// The one proof of type `jwt`. This issuer makes one credential per request, so that there is no use for more.
     pub fn jwt_proof(&self) -> Result<&str, ErrorResponse> {
-        let proofs = self.proofs.as_ref().ok_or(ErrorResponse::invalid_proof("there is no proof of possession"))?;
+        let proofs =
+            self.proofs.as_ref().ok_or(ErrorResponse::invalid_proof("there is no proof of possession"))?;
         let proofs = match (proofs.len(), proofs.get("jwt")) {
             (1, Some(Json::Array(proofs))) => proofs,
             _ => return Err(ErrorResponse::invalid_proof("there must be proofs of type jwt and no other")),
@@ -90,8 +91,8 @@ impl CredentialResponse {
     /// Reads the answer down to the one credential that was asked for.
     pub fn parse_one(body: &[u8]) -> Result<String, OpenIdError> {
         let limits = json::Limits { bytes_max: RESPONSE_BYTES_MAX, depth_max: 16 };
-        let response: Self =
-            json::from_slice(body, limits).map_err(|error| OpenIdError::malformed("credential response", error))?;
+        let response: Self = json::from_slice(body, limits)
+            .map_err(|error| OpenIdError::malformed("credential response", error))?;
         let credentials = match (response.credentials, response.transaction_id) {
             (Some(credentials), None) => credentials,
             (None, Some(_)) => return Err(OpenIdError::Deferred),

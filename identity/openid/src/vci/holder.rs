@@ -9,6 +9,7 @@
 //! A step that failed can be tried again with the same value: a mistyped transaction code goes back to
 //! [`Redeemable::token_request`], a refused nonce to [`Authorized::nonce_request`].
 
+use crate::OpenIdError;
 use crate::http::{FORM, HttpRequest, HttpResponse, JSON};
 use crate::url_rules::UrlPolicy;
 use crate::vci::credential::{CredentialRequest, CredentialResponse, RESPONSE_BYTES_MAX};
@@ -16,7 +17,6 @@ use crate::vci::metadata::{AuthorizationServerMetadata, CredentialConfiguration,
 use crate::vci::offer::{CredentialOffer, PreAuthorizedCode, TransactionCodeSpec};
 use crate::vci::token::{self, TOKEN_RESPONSE_BYTES_MAX, TokenRequest, TokenResponse};
 use crate::vci::{FORMAT, proof};
-use crate::OpenIdError;
 use aval_codec::json::Json;
 use aval_credential::verify::{Expectation, Failure, KeyBindingPolicy, Verdict, verify};
 use aval_credential::{Limits, Presentation};
@@ -83,7 +83,9 @@ fn check_configuration(configuration: &CredentialConfiguration) -> Result<(), Op
             Err(OpenIdError::Unsupported("the issuer wants the wallet's key attested".to_owned()))
         }
         Some(_) => Ok(()),
-        None => Err(OpenIdError::Unsupported("the issuer wants no proof of possession of type jwt".to_owned())),
+        None => {
+            Err(OpenIdError::Unsupported("the issuer wants no proof of possession of type jwt".to_owned()))
+        }
     }
 }
 
@@ -125,9 +127,12 @@ impl Redeemable {
     /// What is offered, in the order of the offer.
     pub fn offered(&self) -> impl Iterator<Item = (&str, &CredentialConfiguration)> {
         let configurations = &self.discovered.metadata.credential_configurations_supported;
-        self.discovered.discovery.offer.credential_configuration_ids.iter().filter_map(|id| {
-            configurations.get(id).map(|configuration| (id.as_str(), configuration))
-        })
+        self.discovered
+            .discovery
+            .offer
+            .credential_configuration_ids
+            .iter()
+            .filter_map(|id| configurations.get(id).map(|configuration| (id.as_str(), configuration)))
     }
 
     /// What the user must enter, if anything.
@@ -196,7 +201,9 @@ impl Authorized {
         let configuration = self.configuration(configuration_id)?;
         let algorithm = signer.algorithm().name();
         if !configuration.jwt_proof().is_some_and(|proof| proof.accepts(algorithm)) {
-            return Err(OpenIdError::Unsupported(format!("the issuer takes no proof signed with {algorithm}")));
+            return Err(OpenIdError::Unsupported(format!(
+                "the issuer takes no proof signed with {algorithm}"
+            )));
         }
         if self.metadata.nonce_endpoint.is_some() && self.nonce.is_none() {
             return Err(OpenIdError::malformed("nonce", "the issuer wants one and none was fetched"));

@@ -157,19 +157,23 @@ impl Issuer {
         if request.credential_response_encryption.is_some() {
             return Err(ErrorResponse::invalid_encryption_parameters());
         }
-        let proof = ProofOfPossession::parse(request.jwt_proof()?)
-            .map_err(|_| ErrorResponse::invalid_proof("the proof of possession cannot be read or does not verify"))?;
+        let proof = ProofOfPossession::parse(request.jwt_proof()?).map_err(|_| {
+            ErrorResponse::invalid_proof("the proof of possession cannot be read or does not verify")
+        })?;
         if proof.audience != self.metadata.credential_issuer {
             return Err(ErrorResponse::invalid_proof("the proof of possession is for another issuer"));
         }
         if proof.client.is_some() {
-            return Err(ErrorResponse::invalid_proof("the proof of possession names a client that is not known"));
+            return Err(ErrorResponse::invalid_proof(
+                "the proof of possession names a client that is not known",
+            ));
         }
         let rules = &self.rules;
         if !proof.is_fresh(now_s, rules.proof_age_max_s, rules.clock_skew_s) {
             return Err(ErrorResponse::invalid_proof("the proof of possession is old or from the future"));
         }
-        let nonce = proof.nonce.ok_or(ErrorResponse::invalid_proof("the proof of possession has no nonce"))?;
+        let nonce =
+            proof.nonce.ok_or(ErrorResponse::invalid_proof("the proof of possession has no nonce"))?;
         Ok(Accepted { configuration_id, holder: proof.holder, nonce })
     }
 

@@ -1,9 +1,9 @@
 //! Metadata of the credential issuer (OpenID4VCI 1.0 section 12.2) and of its authorization server (RFC 8414).
 
+use crate::OpenIdError;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::url_rules::{UrlPolicy, well_known};
 use crate::vci::{FORMAT, PRE_AUTHORIZED_CODE};
-use crate::OpenIdError;
 use aval_codec::json::{self, Json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -216,10 +216,11 @@ impl IssuerMetadata {
         for server in metadata.authorization_servers.iter().flatten() {
             policy.check_named_by(&identifier, "authorization server", server)?;
         }
-        let encryptions =
-            [&metadata.credential_request_encryption, &metadata.credential_response_encryption];
+        let encryptions = [&metadata.credential_request_encryption, &metadata.credential_response_encryption];
         if encryptions.into_iter().flatten().any(|one| one.encryption_required) {
-            return Err(OpenIdError::Unsupported("the issuer wants messages encrypted besides TLS".to_owned()));
+            return Err(OpenIdError::Unsupported(
+                "the issuer wants messages encrypted besides TLS".to_owned(),
+            ));
         }
         Ok(metadata)
     }
@@ -230,11 +231,11 @@ impl IssuerMetadata {
         match (servers, named) {
             ([], None) => Ok(&self.credential_issuer),
             ([only], None) => Ok(only),
-            (servers, Some(named)) => servers
-                .iter()
-                .find(|server| *server == named)
-                .map(String::as_str)
-                .ok_or_else(|| OpenIdError::Offer("its authorization server is not one of the issuer".to_owned())),
+            (servers, Some(named)) => {
+                servers.iter().find(|server| *server == named).map(String::as_str).ok_or_else(|| {
+                    OpenIdError::Offer("its authorization server is not one of the issuer".to_owned())
+                })
+            }
             (_, None) => {
                 Err(OpenIdError::Unsupported("the issuer has several authorization servers".to_owned()))
             }
@@ -309,7 +310,9 @@ impl AuthorizationServerMetadata {
         policy.check_named_by(&identifier, "token endpoint", &metadata.token_endpoint)?;
         let grants = metadata.grant_types_supported.as_ref();
         if grants.is_some_and(|grants| !grants.iter().any(|grant| grant == PRE_AUTHORIZED_CODE)) {
-            return Err(OpenIdError::Unsupported("the issuer does not redeem pre-authorized codes".to_owned()));
+            return Err(OpenIdError::Unsupported(
+                "the issuer does not redeem pre-authorized codes".to_owned(),
+            ));
         }
         if metadata.anonymous_access_supported == Some(false) {
             return Err(OpenIdError::Unsupported("the issuer wants wallets to be registered".to_owned()));

@@ -236,6 +236,13 @@ impl std::fmt::Debug for CredentialOffer {
     }
 }
 
+/// Hides the code.
+impl std::fmt::Debug for PreAuthorizedCode {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("PreAuthorizedCode").field("tx_code", &self.tx_code).finish_non_exhaustive()
+    }
+}
+
 /// Percent-encoding that form decoders and plain ones read alike: a space is never written as a plus.
 fn percent_encoded(bytes: &[u8]) -> String {
     form_urlencoded::byte_serialize(bytes).collect::<String>().replace('+', "%20")

@@ -105,4 +105,3 @@ pub fn sign(signer: &SigningKey, audience: &str, nonce: Option<&str>, issued_at_
     let header = BTreeMap::from([("jwk".to_owned(), signer.public().to_jwk())]);
     jws::sign_with_header(signer, TYPE, header, &Json::Object(payload))
 }
-

@@ -122,10 +122,15 @@ impl TokenResponse {
         let response: Self =
             json::from_slice(body, LIMITS).map_err(|error| OpenIdError::malformed("token", error))?;
         if !response.token_type.eq_ignore_ascii_case("bearer") {
-            return Err(OpenIdError::Unsupported("the issuer gives tokens that are not bearer tokens".to_owned()));
+            return Err(OpenIdError::Unsupported(
+                "the issuer gives tokens that are not bearer tokens".to_owned(),
+            ));
         }
         let token = &response.access_token;
-        if token.is_empty() || token.len() > TEXT_BYTES_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if token.is_empty()
+            || token.len() > TEXT_BYTES_MAX
+            || !token.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return Err(OpenIdError::malformed("token", "it is empty, too long or has odd characters"));
         }
         Ok(response)
@@ -151,10 +156,17 @@ impl fmt::Debug for TokenResponse {
 
 /// The access token of an `Authorization` header.
 pub fn bearer_token(header: Option<&str>) -> Result<&str, ErrorResponse> {
-    let (scheme, token) = header.and_then(|header| header.split_once(' ')).ok_or(ErrorResponse::invalid_token())?;
+    let (scheme, token) =
+        header.and_then(|header| header.split_once(' ')).ok_or(ErrorResponse::invalid_token())?;
     let token = token.trim();
-    let plain = !token.is_empty() && token.len() <= TEXT_BYTES_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if scheme.eq_ignore_ascii_case("bearer") && plain { Ok(token) } else { Err(ErrorResponse::invalid_token()) }
+    let plain = !token.is_empty()
+        && token.len() <= TEXT_BYTES_MAX
+        && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if scheme.eq_ignore_ascii_case("bearer") && plain {
+        Ok(token)
+    } else {
+        Err(ErrorResponse::invalid_token())
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,0 +1,7 @@
+//! The whole exchange in memory, and every refusal in it.
+
+mod exchange;
+mod offers;
+mod refusals_of_issuer;
+mod refusals_of_wallet;
+mod world;
