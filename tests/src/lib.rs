@@ -1,1 +1,9 @@
-//! Skeleton.
+//! What the end-to-end tests and the benchmark share: real programs, started on free loopback ports and ended with the test.
+//!
+//! Nothing here reaches into a program: a test sees what an operator, a wallet or an attacker would see.
+
+pub mod network;
+pub mod people;
+pub mod process;
+
+use proptest as _;

@@ -1,0 +1,126 @@
+//! What happens when validators die: nothing acknowledged is lost, nothing differs, and work goes on when enough are back.
+
+use anyhow::{Context, Result, ensure};
+use aval_client::TransactionStatus;
+use aval_machine::testkit::Party;
+use aval_tests::network::{Network, PATIENCE};
+use aval_tests::process::eventually;
+use aval_types::TransactionId;
+use std::time::Duration;
+
+/// Companies with a DID and a live grant.
+fn members(network: &Network, numbers: std::ops::Range<u64>) -> Result<Vec<Party>> {
+    let kit = &network.kit;
+    network.finalize(0, &kit.create_registry()).context("the registry")?;
+    let client = network.client(0)?;
+    let companies: Vec<Party> = numbers.map(|number| kit.company(number)).collect();
+    let mut pending = Vec::new();
+    for company in &companies {
+        let credential = kit.membership(company);
+        pending.push(client.submit(&company.create_with(kit, &credential))?);
+    }
+    for id in pending {
+        ensure!(matches!(client.wait(id, PATIENCE)?, TransactionStatus::Final { .. }), "{id} is not final");
+    }
+    Ok(companies)
+}
+
+/// Submits one update of each company to a node.
+fn update_all(network: &Network, companies: &mut [Party], node: usize, revision: u64) -> Result<Vec<TransactionId>> {
+    let client = network.client(node)?;
+    companies
+        .iter_mut()
+        .map(|company| {
+            let document = network.kit.document(company, revision);
+            Ok(client.submit(&company.update(&network.kit, document))?)
+        })
+        .collect()
+}
+
+fn wait_final(network: &Network, node: usize, ids: &[TransactionId]) -> Result<()> {
+    let client = network.client(node)?;
+    for id in ids {
+        let status = client.wait(*id, PATIENCE)?;
+        ensure!(matches!(status, TransactionStatus::Final { .. }), "{id} is {status:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_validator_killed_under_load_catches_up_to_the_same_roots() -> Result<()> {
+    let mut network = Network::start(201)?;
+    let mut companies = members(&network, 0..40)?;
+    let mut submitted = Vec::new();
+    for round in 0..6 {
+        submitted.extend(update_all(&network, &mut companies, round % 3, 100 + round as u64)?);
+        if round == 1 {
+            network.kill(3);
+        }
+        if round == 3 {
+            network.start_node(3)?;
+        }
+        wait_final(&network, 0, &submitted)?;
+    }
+    network.wait_node_ready(3)?;
+    wait_final(&network, 3, &submitted)?;
+    let (height, _) = network.head(0)?;
+    network.ensure_agreement(height)?;
+    let verifying = network.verifying(3)?;
+    for company in &companies {
+        let record = verifying.did_record(&company.did)?.value.context("the DID is on the ledger")?;
+        ensure!(record.version_id == company.version, "{} is at {}", company.did, record.version_id);
+    }
+    Ok(())
+}
+
+#[test]
+fn with_two_validators_dead_nothing_finalizes_and_nothing_is_lost_when_one_returns() -> Result<()> {
+    let mut network = Network::start(202)?;
+    let mut companies = members(&network, 0..10)?;
+    network.kill(2);
+    network.kill(3);
+    // A block whose votes were under way may still become final; after that the ledger stands still.
+    std::thread::sleep(Duration::from_secs(2));
+    let (before, _) = network.head(0)?;
+    let ids = update_all(&network, &mut companies, 0, 7)?;
+    std::thread::sleep(Duration::from_secs(4));
+    let (after, _) = network.head(0)?;
+    ensure!(before == after, "finalized without a quorum: {before} -> {after}");
+    network.start_node(2)?;
+    network.wait_node_ready(2)?;
+    wait_final(&network, 0, &ids)?;
+    network.start_node(3)?;
+    network.wait_node_ready(3)?;
+    let height = eventually("a common height", PATIENCE, || Ok(Some(network.head(0)?.0)))?;
+    network.ensure_agreement(height)
+}
+
+#[test]
+fn all_validators_killed_at_once_resume_where_they_were() -> Result<()> {
+    let mut network = Network::start(203)?;
+    let mut companies = members(&network, 0..10)?;
+    let ids = update_all(&network, &mut companies, 1, 3)?;
+    wait_final(&network, 1, &ids)?;
+    let (height, _) = network.head(1)?;
+    for index in 0..network.size() {
+        network.kill(index);
+    }
+    for index in 0..network.size() {
+        network.start_node(index)?;
+    }
+    network.wait_ready()?;
+    ensure!(network.head(1)?.0 >= height, "node 1 forgot finalized blocks");
+    let ids = update_all(&network, &mut companies, 2, 4)?;
+    wait_final(&network, 2, &ids)?;
+    let (height, _) = network.head(2)?;
+    network.ensure_agreement(height)
+}
+
+#[test]
+fn a_validator_stops_in_order_when_told_to() -> Result<()> {
+    let mut network = Network::start(204)?;
+    network.stop(3)?;
+    let mut companies = members(&network, 0..2)?;
+    let ids = update_all(&network, &mut companies, 0, 2)?;
+    wait_final(&network, 0, &ids)
+}

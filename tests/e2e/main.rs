@@ -1,0 +1,5 @@
+//! End to end: real `avald`, `aval-identityd` and `aval` processes, talking over real sockets.
+
+mod faults;
+mod refusals;
+mod story;

@@ -1,0 +1,222 @@
+//! A network of real `avald` processes on loopback, made from the test kit's genesis.
+
+use crate::process::{Running, eventually, program};
+use anyhow::{Context, Result, ensure};
+use aval_client::{ClientOptions, MemoryCheckpoints, NodeClient, TransactionStatus, TrustedGenesis, VerifyingClient};
+use aval_codec::b64u;
+use aval_machine::testkit::{Kit, Options};
+use aval_types::{SubmittedTransaction, TransactionId};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+
+/// How long a test waits for what should happen in well under a second, on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The wall clock, Unix seconds.
+pub fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Validators as processes, with the keys of everybody in their genesis.
+pub struct Network {
+    /// The genesis, and all keys of those in it.
+    pub kit: Kit,
+    folder: TempDir,
+    nodes: Vec<Option<Running>>,
+    api_ports: Vec<u16>,
+}
+
+impl Network {
+    /// Starts four validators and waits until each is ready.
+    pub fn start(seed: u64) -> Result<Self> {
+        let mut network = Self::prepare(seed, |_| {})?;
+        for index in 0..network.size() {
+            network.start_node(index)?;
+        }
+        network.wait_ready()?;
+        Ok(network)
+    }
+
+    /// Lays out the folders of four validators without starting any.
+    pub fn prepare(seed: u64, change: impl FnOnce(&mut Options)) -> Result<Self> {
+        let mut options = Options { seed, time_s: now_s() - 60, port: consecutive_ports(4)?, ..Options::default() };
+        change(&mut options);
+        let mut kit = Kit::with(options);
+        kit.now_s = now_s();
+        let folder = tempfile::tempdir().context("a folder for the network")?;
+        std::fs::write(folder.path().join("genesis.json"), kit.genesis_bytes())?;
+        let api_port = consecutive_ports(kit.validator_keys().len())?;
+        let mut api_ports = Vec::new();
+        for (index, key) in (0u16..).zip(kit.validator_keys()) {
+            let home = folder.path().join(format!("node-{index}"));
+            std::fs::create_dir(&home)?;
+            std::fs::write(home.join("genesis.json"), kit.genesis_bytes())?;
+            let stored = json!({
+                "type": "Ed25519", "public": key.public().to_multikey(), "seed": b64u::encode(&*key.to_seed()),
+            });
+            write_private(&home.join("node.key"), &stored.to_string())?;
+            let config = json!({ "api": { "listen": format!("127.0.0.1:{}", api_port + index) } });
+            std::fs::write(home.join("config.json"), config.to_string())?;
+            api_ports.push(api_port + index);
+        }
+        let nodes = api_ports.iter().map(|_| None).collect();
+        Ok(Self { kit, folder, nodes, api_ports })
+    }
+
+    /// How many validators there are.
+    pub fn size(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The folder that everything lies in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The genesis file.
+    pub fn genesis_file(&self) -> PathBuf {
+        self.folder().join("genesis.json")
+    }
+
+    /// A node's home.
+    pub fn home(&self, index: usize) -> PathBuf {
+        self.folder().join(format!("node-{index}"))
+    }
+
+    /// A node's address.
+    pub fn url(&self, index: usize) -> String {
+        format!("http://127.0.0.1:{}", self.api_ports[index])
+    }
+
+    /// The process id of a running node.
+    pub fn process(&self, index: usize) -> Option<u32> {
+        self.nodes[index].as_ref().map(Running::id)
+    }
+
+    /// Starts a node's process.
+    pub fn start_node(&mut self, index: usize) -> Result<()> {
+        let mut command = Command::new(program("avald")?);
+        command.args(["start", "--home"]).arg(self.home(index));
+        let log = self.folder().join(format!("node-{index}.log"));
+        self.nodes[index] = Some(Running::start(&format!("avald {index}"), command, &log)?);
+        Ok(())
+    }
+
+    /// Kills a node as a power failure would.
+    pub fn kill(&mut self, index: usize) {
+        if let Some(node) = self.nodes[index].take() {
+            node.kill();
+        }
+    }
+
+    /// Stops a node in order.
+    pub fn stop(&mut self, index: usize) -> Result<()> {
+        let node = self.nodes[index].take().context("the node runs")?;
+        let status = node.stop(PATIENCE)?;
+        ensure!(status.success(), "node {index} ended with {status}");
+        Ok(())
+    }
+
+    /// Waits until every running node says that it is ready.
+    pub fn wait_ready(&mut self) -> Result<()> {
+        for index in 0..self.size() {
+            self.wait_node_ready(index)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a node says that it is ready.
+    pub fn wait_node_ready(&mut self, index: usize) -> Result<()> {
+        let url = format!("{}/ready", self.url(index));
+        let Some(node) = self.nodes[index].as_mut() else { return Ok(()) };
+        let ready = eventually(&format!("node {index} is ready"), PATIENCE, || {
+            node.ensure_alive()?;
+            Ok(ureq::get(&url).call().is_ok().then_some(()))
+        });
+        ready.with_context(|| node.log_tail())
+    }
+
+    /// A client of a node that believes it.
+    pub fn client(&self, index: usize) -> Result<NodeClient> {
+        Ok(NodeClient::new(&self.url(index), &ClientOptions::default())?)
+    }
+
+    /// A client of a node that verifies every answer from genesis.
+    pub fn verifying(&self, index: usize) -> Result<VerifyingClient> {
+        let genesis = TrustedGenesis::parse(self.kit.genesis_bytes().to_vec())?;
+        Ok(VerifyingClient::new(self.client(index)?, &genesis, Arc::new(MemoryCheckpoints::default()))?)
+    }
+
+    /// A node's JSON answer to a GET request.
+    pub fn get(&self, index: usize, path: &str) -> Result<Value> {
+        let mut response = ureq::get(format!("{}{path}", self.url(index))).call()?;
+        let text = response.body_mut().read_to_string()?;
+        serde_json::from_str(&text).with_context(|| text.clone())
+    }
+
+    /// Submits a transaction to a node and waits until it is final there.
+    pub fn finalize(&self, index: usize, submitted: &SubmittedTransaction) -> Result<TransactionId> {
+        let client = self.client(index)?;
+        let id = client.submit(submitted)?;
+        match client.wait(id, PATIENCE)? {
+            TransactionStatus::Final { .. } => Ok(id),
+            other => anyhow::bail!("{id} is {other:?}"),
+        }
+    }
+
+    /// A node's newest height and the state root there.
+    pub fn head(&self, index: usize) -> Result<(u64, String)> {
+        let status = self.get(index, "/v1/status")?;
+        let height = status["height"].as_u64().with_context(|| format!("no height in {status}"))?;
+        let root = status["stateRoot"].as_str().with_context(|| format!("no root in {status}"))?;
+        Ok((height, root.to_owned()))
+    }
+
+    /// The header digest that a node has at a height.
+    pub fn block_digest(&self, index: usize, height: u64) -> Result<String> {
+        let block = self.get(index, &format!("/v1/blocks/{height}"))?;
+        Ok(block["digest"].as_str().with_context(|| format!("no digest in {block}"))?.to_owned())
+    }
+
+    /// Waits until all running nodes have reached `height`, then compares what they have there.
+    pub fn ensure_agreement(&self, height: u64) -> Result<()> {
+        let mut digests = Vec::new();
+        for index in (0..self.size()).filter(|index| self.nodes[*index].is_some()) {
+            eventually(&format!("node {index} reaches height {height}"), PATIENCE, || {
+                Ok((self.head(index)?.0 >= height).then_some(()))
+            })?;
+            digests.push(self.block_digest(index, height)?);
+        }
+        ensure!(digests.windows(2).all(|pair| pair[0] == pair[1]), "nodes differ at {height}: {digests:?}");
+        Ok(())
+    }
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_private(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    Ok(file.write_all(text.as_bytes())?)
+}
+
+/// The first of `count` consecutive loopback ports that are free at this moment.
+///
+/// Drawn from below the range that the kernel hands to outgoing connections, so that none of those takes one meanwhile.
+pub fn consecutive_ports(count: usize) -> Result<u16> {
+    use rand::RngExt as _;
+    for _ in 0..200 {
+        let first: u16 = rand::rng().random_range(10_000..30_000);
+        let ports = (first..).take(count);
+        let held: Vec<_> = ports.map_while(|port| TcpListener::bind(("127.0.0.1", port)).ok()).collect();
+        if held.len() == count {
+            return Ok(first);
+        }
+    }
+    anyhow::bail!("no {count} free ports in a row")
+}
