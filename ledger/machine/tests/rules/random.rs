@@ -1,1 +1,314 @@
-//!
+//! Random histories, judged by the rules and by the model of [`crate::model`], must have the same outcome everywhere.
+
+use aval_credential::StatusPurpose;
+use aval_did::DidRecord;
+use aval_machine::bitmap::Place;
+use aval_machine::testkit::{Credential, Draft, Kit, Party};
+use aval_machine::{Checked, ExecuteError, StateRead, execute_block, propose_block, state_key};
+use aval_types::action::{DidCreate, StatusChange};
+use aval_types::{Action, Outcome, Purpose, RegistryId, SubmittedTransaction};
+use proptest::prelude::*;
+
+use crate::model::{List, ModelCredential, ModelTransaction, Wish, World};
+
+const PARTIES: usize = 4;
+const SUSPENSION_LIST: &str = "https://issuer.example/status/suspended";
+
+/// What happens next, with numbers that are brought into range where they are used.
+#[derive(Debug, Clone)]
+enum Step {
+    CreateWith { party: usize, credential: usize },
+    CreateEndorsed { party: usize, endorser: usize },
+    Present { party: usize, credential: usize },
+    Update { party: usize, back: usize, endorser: Option<usize> },
+    Rotate { party: usize, back: usize },
+    Deactivate { party: usize, back: usize },
+    SetStatus { credential: usize, from: u8, to: u8 },
+    EndIssuer,
+    Again { back: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let party = 0..PARTIES;
+    // Most of the time the newest version is meant.
+    let back = prop_oneof![6 => Just(0usize), 1 => 1usize..4];
+    prop_oneof![
+        4 => (party.clone(), any::<usize>()).prop_map(|(party, credential)| Step::CreateWith { party, credential }),
+        2 => (party.clone(), party.clone()).prop_map(|(party, endorser)| Step::CreateEndorsed { party, endorser }),
+        4 => (party.clone(), any::<usize>()).prop_map(|(party, credential)| Step::Present { party, credential }),
+        8 => (party.clone(), back.clone(), prop::option::weighted(0.3, party.clone()))
+            .prop_map(|(party, back, endorser)| Step::Update { party, back, endorser }),
+        6 => (party.clone(), back.clone()).prop_map(|(party, back)| Step::Rotate { party, back }),
+        1 => (party, back).prop_map(|(party, back)| Step::Deactivate { party, back }),
+        3 => (any::<usize>(), 0u8..2, 0u8..2)
+            .prop_filter("a change changes something", |(_, from, to)| from != to)
+            .prop_map(|(credential, from, to)| Step::SetStatus { credential, from, to }),
+        (1) => prop::bool::weighted(0.1).prop_map(|ends| if ends { Step::EndIssuer } else { Step::Again { back: 0 } }),
+        3 => (0usize..6).prop_map(|back| Step::Again { back }),
+    ]
+}
+
+/// Blocks of steps, each after some seconds.
+fn history() -> impl Strategy<Value = Vec<(u64, Vec<Step>)>> {
+    let pause = prop_oneof![4 => Just(1u64), 2 => 2u64..300, 1 => 500u64..700, 1 => Just(90_000u64)];
+    prop::collection::vec((pause, prop::collection::vec(step(), 1..7)), 1..16)
+}
+
+/// Both worlds side by side.
+struct Pair {
+    kit: Kit,
+    world: World,
+    /// Every version of a party that came to be, oldest first.
+    versions: Vec<Vec<Party>>,
+    credentials: Vec<Credential>,
+    issued: Vec<(ModelTransaction, SubmittedTransaction, Option<(usize, Party)>)>,
+}
+
+impl Pair {
+    fn new(seed: u64) -> Self {
+        let mut kit = Kit::ready(seed);
+        let registry = kit.create_registry_of(Purpose::Suspension, "suspended", 1, SUSPENSION_LIST);
+        kit.expect_applied(registry);
+        let parties: Vec<Party> = (0..PARTIES as u64).map(|number| kit.company(number)).collect();
+        let (mut credentials, mut model) = (Vec::new(), Vec::new());
+        for (holder, party) in parties.iter().enumerate() {
+            let mut add =
+                |roles: &[&'static str], lifetime_s: u64, list: List, index: Option<u64>, genuine: bool| {
+                    let mut terms = kit.terms(party);
+                    terms.roles = roles.iter().map(|role| (*role).to_owned()).collect();
+                    terms.valid_until_s = kit.now_s + lifetime_s;
+                    terms.index = index.unwrap_or(terms.index);
+                    if list == List::Suspension {
+                        terms.list = SUSPENSION_LIST.to_owned();
+                        terms.purpose = StatusPurpose::Suspension;
+                        terms.registry = RegistryId::new(kit.issuer.did.clone(), "suspended").unwrap();
+                    }
+                    model.push(ModelCredential {
+                        holder,
+                        genuine_issuer: genuine,
+                        roles: roles.to_vec(),
+                        expires_s: terms.valid_until_s,
+                        entry: (list, terms.index),
+                    });
+                    let issuer = if genuine { &kit.issuer } else { &kit.operators[0] };
+                    credentials.push(kit.issue(issuer, terms));
+                };
+            add(&["member"], 10 * 86_400, List::Revocation, None, true);
+            add(&["endorser", "member"], 400_000, List::Suspension, None, true);
+            add(&["endorser"], 10 * 86_400, List::Revocation, None, true);
+            add(&["member"], 200, List::Revocation, None, true);
+            // Two credentials on one status entry: an issuer's mistake that must not make two grants.
+            add(&["member"], 10 * 86_400, List::Revocation, Some(5_000), true);
+            add(&["member"], 10 * 86_400, List::Revocation, None, false);
+        }
+        let world = World::new(kit.now_s, model);
+        let versions = parties.into_iter().map(|party| vec![party]).collect();
+        Self { kit, world, versions, credentials, issued: Vec::new() }
+    }
+
+    /// The version of a party that lies `back` before its newest, and that version's number in the model.
+    fn version(&self, party: usize, back: usize) -> (Party, u64) {
+        let versions = &self.versions[party];
+        let index = versions.len() - 1 - back.min(versions.len() - 1);
+        (versions[index].clone(), index as u64 + 1)
+    }
+
+    /// Builds the transaction of a step; returns its number, and nothing if the step makes no sense.
+    fn build(&mut self, step: &Step) -> Option<usize> {
+        let kit = &self.kit;
+        let (wish, submitted, next) = match *step {
+            Step::Again { back } => {
+                let index = self.issued.len().checked_sub(1 + back)?;
+                return Some(index);
+            }
+            Step::CreateWith { party, credential } => {
+                let credential = credential % self.credentials.len();
+                let (owner, _) = self.version(party, usize::MAX);
+                let presented = &self.credentials[credential];
+                let grant = Some(presented.grant(&owner.did));
+                // Whoever presents it, its holder has bound it: the holder's key is what the rules must look at.
+                let holder = self.version(self.world.credentials[credential].holder, 0).0;
+                let action = Action::DidCreate(DidCreate { operation: owner.inception(), grant });
+                let draft =
+                    Draft::new(kit, action).controllers(&owner).presenting(presented, &holder.authentication);
+                (Wish::CreateWith { party, credential }, draft.submit(), None)
+            }
+            Step::CreateEndorsed { party, endorser } if party != endorser => {
+                let (owner, _) = self.version(party, usize::MAX);
+                let (other, _) = self.version(endorser, 0);
+                (Wish::CreateEndorsed { party, endorser }, owner.create_endorsed(kit, &other), None)
+            }
+            Step::Present { party, credential } => {
+                let credential = credential % self.credentials.len();
+                let (owner, _) = self.version(party, 0);
+                let holder = self.version(self.world.credentials[credential].holder, 0).0;
+                let presented = &self.credentials[credential];
+                let action = aval_types::action::CredentialPresent { grant: presented.grant(&owner.did) };
+                let draft = Draft::new(kit, Action::CredentialPresent(action))
+                    .sender(&owner)
+                    .presenting(presented, &holder.authentication);
+                (Wish::Present { party, credential }, draft.submit(), None)
+            }
+            Step::Update { party, back, endorser } if endorser != Some(party) => {
+                let (mut owner, version) = self.version(party, back);
+                let document = kit.document(&owner, self.issued.len() as u64);
+                let mut draft = owner.update_draft(kit, document);
+                if let Some(endorser) = endorser {
+                    draft = draft.endorser(&self.version(endorser, 0).0);
+                }
+                (Wish::Update { party, version, endorser }, draft.submit(), Some((party, owner)))
+            }
+            Step::Rotate { party, back } => {
+                let (mut owner, version) = self.version(party, back);
+                let submitted = owner.rotate(kit);
+                (Wish::Rotate { party, version }, submitted, Some((party, owner)))
+            }
+            Step::Deactivate { party, back } => {
+                let (mut owner, version) = self.version(party, back);
+                let submitted = owner.deactivate(kit);
+                (Wish::Deactivate { party, version }, submitted, Some((party, owner)))
+            }
+            Step::SetStatus { credential, from, to } => {
+                let credential = credential % self.credentials.len();
+                let terms = &self.credentials[credential].terms;
+                let change = StatusChange { list: terms.list.clone(), index: terms.index, from, to };
+                let entry = self.world.credentials[credential].entry;
+                let submitted = kit.change_registry(terms.registry.clone(), vec![change]);
+                (Wish::SetStatus { entry, from, to }, submitted, None)
+            }
+            Step::EndIssuer => (Wish::EndIssuer, kit.issuer.clone().deactivate(kit), None),
+            Step::CreateEndorsed { .. } | Step::Update { .. } => return None,
+        };
+        let number = self.issued.len();
+        self.issued.push((ModelTransaction { number, built_s: kit.now_s, wish }, submitted, next));
+        Some(number)
+    }
+
+    fn block(&mut self, pause_s: u64, steps: &[Step]) -> Result<(), TestCaseError> {
+        self.kit.now_s += pause_s;
+        self.world.now_s = self.kit.now_s;
+        let mut numbers: Vec<usize> = Vec::new();
+        for step in steps {
+            if let Some(number) = self.build(step).filter(|number| !numbers.contains(number)) {
+                numbers.push(number);
+            }
+        }
+        let checked: Vec<Checked> =
+            numbers.iter().map(|number| self.kit.checked(self.issued[*number].1.clone())).collect();
+        let context = self.kit.next_context();
+        let mut running = self.world.clone();
+        let (mut authorized, mut expected, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        let mut first_refused = None;
+        for (index, number) in numbers.iter().enumerate() {
+            let transaction = &self.issued[*number].0;
+            let advice = self.kit.verdict(self.issued[*number].1.clone()).map_err(|reject| reject.code());
+            prop_assert_eq!(advice, self.world.decide(transaction), "{:?}", transaction);
+            if let Err(code) = advice {
+                first_refused.get_or_insert((index, code));
+                continue;
+            }
+            authorized.push(index);
+            let outcome = running.decide(transaction);
+            expected.push(outcome.err());
+            running.included.insert(*number);
+            if outcome.is_ok() {
+                kept.push(index);
+                running.apply(transaction);
+                if let Some((party, next)) = self.issued[*number].2.clone() {
+                    self.versions[party].push(next);
+                }
+            }
+        }
+        let whole = execute_block(self.kit.state(), &context, &checked);
+        match first_refused {
+            Some((at, code)) => match whole {
+                Err(ExecuteError::Unauthorized { index, reject }) => {
+                    prop_assert_eq!((index, reject.code()), (at, code))
+                }
+                other => prop_assert!(false, "the block is invalid, not {:?}", other),
+            },
+            None => prop_assert!(whole.is_ok()),
+        }
+        let proposal = propose_block(self.kit.state(), &context, &checked, self.kit.block_limits()).unwrap();
+        prop_assert_eq!(&proposal.kept, &kept);
+        prop_assert_eq!(proposal.kept.len() + proposal.dropped.len(), checked.len());
+        let proposed: Vec<&Checked> = kept.iter().map(|index| &checked[*index]).collect();
+        prop_assert_eq!(&execute_block(self.kit.state(), &context, &proposed).unwrap(), &proposal.executed);
+
+        let block: Vec<Checked> = authorized.iter().map(|index| checked[*index].clone()).collect();
+        let executed = self.kit.apply_block(&block).unwrap();
+        prop_assert_eq!(&executed.changes, &proposal.executed.changes);
+        let outcomes: Vec<Option<&str>> = executed
+            .receipts
+            .iter()
+            .map(|receipt| match &receipt.outcome {
+                Outcome::Applied(_) => None,
+                Outcome::Rejected(reject) => Some(reject.code()),
+            })
+            .collect();
+        prop_assert_eq!(outcomes, expected);
+        self.world = running;
+        self.compare()
+    }
+
+    /// The state says what the model says.
+    fn compare(&self) -> Result<(), TestCaseError> {
+        for party in 0..PARTIES {
+            let did = &self.versions[party][0].did;
+            let value = self.kit.state().read(state_key::did(did).as_bytes()).unwrap();
+            let record = value.map(|bytes| DidRecord::from_bytes(&bytes).unwrap());
+            let model = self.world.dids.get(&party);
+            prop_assert_eq!(
+                record.as_ref().map(|record| (
+                    record.version_id.number,
+                    record.deactivated,
+                    record.grants.len()
+                )),
+                model.map(|did| (did.version, did.deactivated, did.grants.len()))
+            );
+        }
+        let grants = self.kit.state().entries().filter(|(key, _)| key.starts_with(b"grant/")).count();
+        prop_assert_eq!(grants, self.world.used_entries.len());
+        for credential in &self.credentials {
+            let place = Place::of(credential.terms.index, 1).unwrap();
+            let key = state_key::status(&credential.terms.registry, 0, place.chunk);
+            let chunk = self.kit.state().read(key.as_bytes()).unwrap().unwrap_or_default();
+            let list = match credential.terms.purpose {
+                StatusPurpose::Suspension => List::Suspension,
+                _ => List::Revocation,
+            };
+            let expected = self.world.status.get(&(list, credential.terms.index)).copied().unwrap_or(0);
+            prop_assert_eq!(place.value(&chunk), expected);
+        }
+        let issuer = self.kit.state().read(state_key::issuer(&self.kit.issuer.did).as_bytes()).unwrap();
+        prop_assert_eq!(issuer.is_some(), self.world.issuer_active);
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_rules_and_the_model_judge_every_history_alike(seed in 0u64..4, history in history()) {
+        let mut pair = Pair::new(seed);
+        for (pause_s, steps) in &history {
+            pair.block(*pause_s, steps)?;
+        }
+    }
+
+    #[test]
+    fn the_same_history_gives_the_same_bytes(history in history()) {
+        let run = || -> Result<Vec<aval_codec::Hash>, TestCaseError> {
+            let mut pair = Pair::new(1);
+            let mut roots = Vec::new();
+            for (pause_s, steps) in &history {
+                pair.block(*pause_s, steps)?;
+                let text: Vec<u8> = pair.kit.state().entries().flat_map(|(key, value)| [key, value].concat()).collect();
+                roots.push(aval_codec::sha256(&text));
+            }
+            Ok(roots)
+        };
+        prop_assert_eq!(run()?, run()?);
+    }
+}
