@@ -1,1 +1,76 @@
-//! Skeleton.
+//! `aval`, the wallet: it keeps keys and credentials in an encrypted vault, receives credentials over OpenID4VCI, writes
+//! DIDs to the ledger, and believes the ledger only what a proof shows.
+//!
+//! Keys never leave the vault file but into memory for the time of a command; they come into no argument, log or error.
+//! Data goes to stdout and talk to stderr ([`output`]); exit codes are listed in [`error`].
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`vault`] | the encrypted file: format, lock, contents |
+//! | [`keys`] | derivation of all keys from the 24 words |
+//! | [`profile`] | networks: pinned genesis, node, checkpoint |
+//! | [`receive`] | credentials: OpenID4VCI, list, show, present to the ledger |
+//! | [`did`] | DIDs: create, resolve, update, rotate, deactivate, finish what was interrupted |
+//! | [`tx`] | transactions: status, receipt, endorsement |
+//! | [`ledger`] | the node, verified or believed |
+//! | [`proof`] | offline verification |
+//! | [`cli`], [`output`], [`app`] | arguments, voice, context |
+
+pub mod app;
+pub mod cli;
+pub mod did;
+pub mod error;
+pub mod home;
+pub mod keys;
+pub mod ledger;
+pub mod output;
+pub mod profile;
+pub mod proof;
+pub mod receive;
+pub mod tx;
+pub mod vault;
+mod vault_commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use app::App;
+use cli::{Cli, Command};
+use error::WalletError;
+use output::Output;
+
+/// Runs the program with the arguments of the process.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout with 0, mistakes to stderr with 2: clap does it so by itself.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(2),
+            };
+        }
+    };
+    let output = Output::new(cli.global.json, cli.global.quiet);
+    match App::new(cli.global, output).and_then(|app| dispatch(&app, cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(app: &App, command: Command) -> Result<(), WalletError> {
+    match command {
+        Command::Vault(command) => vault_commands::run(app, command),
+        Command::Network(command) => profile::run(app, command),
+        Command::Credential(command) => receive::run(app, command),
+        Command::Did(command) => did::run(app, *command),
+        Command::Tx(command) => tx::run(app, command),
+        Command::Proof(command) => proof::run(app, command),
+    }
+}

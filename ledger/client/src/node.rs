@@ -69,9 +69,12 @@ pub struct ResolutionAnswer {
     /// About the resolution.
     #[serde(default)]
     pub did_resolution_metadata: Json,
-    /// About the document; holds the proof.
+    /// About the document.
     #[serde(default)]
     pub did_document_metadata: Json,
+    /// The ledger proof of the record that all of this comes from, or of its absence.
+    #[serde(default)]
+    pub proof: Option<Json>,
 }
 
 impl ResolutionAnswer {
@@ -83,13 +86,8 @@ impl ResolutionAnswer {
 
     /// The ledger proof inside, if there is one.
     pub(crate) fn proof(&self) -> Result<Option<LedgerProof>, ClientError> {
-        let proofs = self.did_document_metadata.get("proof").and_then(Json::as_array);
-        match proofs.and_then(|proofs| proofs.first()) {
-            Some(proof) => {
-                LedgerProof::from_json_value(proof.clone()).map(Some).map_err(ClientError::Unproven)
-            }
-            None => Ok(None),
-        }
+        let proof = self.proof.clone().map(LedgerProof::from_json_value);
+        proof.transpose().map_err(ClientError::Unproven)
     }
 }
 

@@ -4,16 +4,13 @@
 //! A record proves its own version and times. That no newer version lay between it and the time asked for is proven by
 //! the record of the next version, whose `updated` is the end of this one; or, if there is none, by the record of now.
 
-use aval_codec::{Json, Limits};
+use aval_codec::Json;
 use aval_did::resolution::{NextVersion, ResolutionError, ResolutionResult, VersionSelector};
 use aval_did::{Did, DidRecord, VersionId};
-use aval_proof::LEDGER_PROOF_BYTES_MAX;
 
 use crate::error::{ClientError, Problem};
 use crate::node::ResolutionAnswer;
 use crate::verified::{Verified, VerifyingClient};
-
-const PROOF_LIMITS: Limits = Limits::bytes(LEDGER_PROOF_BYTES_MAX);
 
 /// A proven resolution.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +41,7 @@ impl VerifyingClient {
             return self.prove_absence(did, version);
         }
         let Some(proof) = answer.proof()? else {
-            return Err(ClientError::Contradiction("it carries no proof"));
+            return Err(without_proof(version));
         };
         let verified = match version {
             VersionSelector::Latest => self.verify(&proof)?,
@@ -61,9 +58,7 @@ impl VerifyingClient {
         if !version.selects(&record, next.map(|next| next.time_ms)) {
             return Err(ClientError::Contradiction("it proves another version than the one asked for"));
         }
-        let proof_json = aval_codec::json::parse(&proof.to_json(), PROOF_LIMITS)
-            .map_err(|error| ClientError::Malformed(error.to_string()))?;
-        let result = ResolutionResult::of_record(&record, next, vec![proof_json]);
+        let result = ResolutionResult::of_record(&record, next, Vec::new());
         compare(&answer, &result)?;
         let value = Resolution { result, record: Some(record) };
         Ok(Verified { value, height: verified.height(), time_ms: verified.time_ms(), proof })
@@ -115,7 +110,7 @@ impl VerifyingClient {
             .map_err(|_| ClientError::Malformed("nextVersionId is not a version id".to_owned()))?;
         let following = self.node().resolve(did, &VersionSelector::Id(version_id))?;
         let Some(proof) = following.proof()? else {
-            return Err(ClientError::Contradiction("it carries no proof of the version that followed"));
+            return Err(without_proof(VersionSelector::Id(version_id)));
         };
         let following = self.verify_past(&proof)?.did_record(did).map_err(ClientError::Unproven)?;
         match following {
@@ -127,6 +122,20 @@ impl VerifyingClient {
             }
             _ => Err(ClientError::Contradiction("the version that followed is another one")),
         }
+    }
+}
+
+/// An answer about the present always has a proof. Of the past a node may have kept the record alone, which decides nothing.
+fn without_proof(version: VersionSelector) -> ClientError {
+    match version {
+        VersionSelector::Latest => ClientError::Contradiction("it carries no proof"),
+        VersionSelector::Id(_) | VersionSelector::Time(_) => ClientError::Failed(Problem {
+            http_status: 410,
+            code: "ledger.pruned".to_owned(),
+            title: "The node no longer keeps the proof of this version".to_owned(),
+            detail: "the node no longer keeps the proof of this version; ask one that keeps all of them"
+                .to_owned(),
+        }),
     }
 }
 

@@ -1,0 +1,42 @@
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+/// `aval tx …`
+#[derive(Debug, Subcommand)]
+pub enum TransactionCommand {
+    /// Where a transaction stands
+    Status {
+        /// The transaction's id
+        id: String,
+    },
+    /// The receipt of a transaction, with its proof
+    Receipt {
+        /// The transaction's id
+        id: String,
+        /// Write the proof to a file that `aval proof verify` reads
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Take the one that the vault keeps, without asking a node
+        #[arg(long)]
+        kept: bool,
+    },
+    /// Transactions that this vault signed
+    List,
+    /// Endorse somebody's transaction with a DID of this vault, and submit it
+    Endorse {
+        /// The transaction as `aval did create --endorser` wrote it; `-` reads stdin
+        file: PathBuf,
+        /// Agree beforehand
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Submit a transaction that is signed already
+    Submit {
+        /// A compact JWS, a general JSON JWS, or a submission body; `-` reads stdin
+        file: PathBuf,
+        /// Do not wait until it is final
+        #[arg(long)]
+        no_wait: bool,
+    },
+}

@@ -1,0 +1,112 @@
+//! HTTP for OpenID4VCI: sends what `aval-openid` asks for, to URLs that it has checked. No redirects, bounded answers.
+
+use std::io::Read;
+use std::time::Duration;
+
+use aval_openid::{HttpRequest, HttpResponse, Method};
+use ureq::Agent;
+
+use crate::error::WalletError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection to issuers.
+#[derive(Debug)]
+pub(super) struct Http {
+    agent: Agent,
+    direct: Agent,
+}
+
+/// An answer.
+pub(super) struct Answer {
+    status: u16,
+    content_type: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn response(&self) -> HttpResponse<'_> {
+        HttpResponse { status: self.status, content_type: self.content_type.as_deref(), body: &self.body }
+    }
+}
+
+impl Http {
+    pub(super) fn new() -> Self {
+        let config = || {
+            Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .timeout_connect(Some(CONNECT_TIMEOUT))
+                .timeout_global(Some(REQUEST_TIMEOUT))
+                .accept_encoding("identity")
+                .user_agent(concat!("aval-wallet/", env!("CARGO_PKG_VERSION")))
+        };
+        let direct = config().proxy(None).build().new_agent();
+        Self { agent: config().build().new_agent(), direct }
+    }
+
+    pub(super) fn send(&self, request: &HttpRequest) -> Result<Answer, WalletError> {
+        let place = place(&request.url);
+        let failed = |reason: String| WalletError::Issuer {
+            code: "issuer.unreachable".to_owned(),
+            message: format!("{place} cannot be reached: {reason}"),
+            retryable: true,
+        };
+        // A proxy cannot reach this machine.
+        let agent = if is_loopback(&request.url) { &self.direct } else { &self.agent };
+        let bearer = request.bearer.as_ref().map(|token| format!("Bearer {token}"));
+        let outcome = match request.method {
+            Method::Get => {
+                let mut get = agent.get(&request.url).header("accept", "application/json");
+                if let Some(bearer) = &bearer {
+                    get = get.header("authorization", bearer);
+                }
+                get.call()
+            }
+            Method::Post => {
+                let mut post = agent.post(&request.url).header("accept", "application/json");
+                if let Some(bearer) = &bearer {
+                    post = post.header("authorization", bearer);
+                }
+                if let Some(content_type) = request.content_type {
+                    post = post.header("content-type", content_type);
+                }
+                post.send(&request.body[..])
+            }
+        };
+        let response = outcome.map_err(|error| failed(error.to_string()))?;
+        if response.status().is_redirection() {
+            return Err(WalletError::Issuer {
+                code: "issuer.redirected".to_owned(),
+                message: format!("{place} redirects, and a wallet does not follow"),
+                retryable: false,
+            });
+        }
+        let status = response.status().as_u16();
+        let content_type = response.headers().get("content-type");
+        let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut body = Vec::new();
+        // One byte more than allowed, so that `aval-openid` sees that there was more.
+        let limit = request.response_bytes_max as u64 + 1;
+        let mut reader = response.into_body().into_reader().take(limit);
+        reader.read_to_end(&mut body).map_err(|error| failed(error.to_string()))?;
+        Ok(Answer { status, content_type, body })
+    }
+}
+
+/// Whom a URL belongs to, for messages: never its path or query, which may hold a code.
+fn place(url: &str) -> String {
+    url::Url::parse(url).map_or_else(|_| "the issuer".to_owned(), |url| url.origin().ascii_serialization())
+}
+
+fn is_loopback(url: &str) -> bool {
+    let Ok(url) = url::Url::parse(url) else { return false };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
