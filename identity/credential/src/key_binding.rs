@@ -6,9 +6,9 @@
 use crate::CredentialError;
 use crate::jws::{self, Jws, SignatureInput};
 use crate::presentation::Limits;
-use aval_codec::json::Json;
+use aval_codec::json::{self, Json};
 use aval_codec::{Hash, b64u};
-use aval_did::key::{Algorithm, PublicKey, SigningKey};
+use aval_did::key::{Algorithm, PublicKey, SigningKey, normalize_es256_low_s};
 use std::collections::BTreeMap;
 
 /// The `typ` of a key binding JWT.
@@ -119,6 +119,29 @@ impl KeyBinding {
         let running = self.expires_s.is_none_or(|expires| earliest < expires);
         if fresh && begun && running { Ok(()) } else { Err(CredentialError::Stale) }
     }
+}
+
+/// A presentation whose ES256 key binding signature has low S, the one form in which blocks carry signatures. Many
+/// wallets emit high S half of the time, and no hash that the holder signed covers this signature, so that a node
+/// at its door may change it. What is not such a presentation comes back as it is; whether it is good is for the
+/// checks to say. The issuer's signature is never touched: `sd_hash` covers it.
+pub fn with_low_s(presentation: &[u8]) -> Vec<u8> {
+    normalized(presentation).unwrap_or_else(|| presentation.to_vec())
+}
+
+fn normalized(presentation: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(presentation).ok()?;
+    let (_, binding) = text.rsplit_once('~')?;
+    let (input, signature) = binding.rsplit_once('.')?;
+    let signature = b64u::decode_array(signature).ok()?;
+    let header = b64u::decode(input.split('.').next()?).ok()?;
+    let header = json::parse(&header, Limits::LEDGER.json()).ok()?;
+    if header.get("alg").and_then(Json::as_str) != Some(Algorithm::Es256.name()) {
+        return None;
+    }
+    let signature = b64u::encode(normalize_es256_low_s(&signature)?);
+    let kept = text.len() - binding.len() + input.len();
+    Some(format!("{}.{signature}", text.get(..kept)?).into_bytes())
 }
 
 /// Signs a key binding for a presentation.

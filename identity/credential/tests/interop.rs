@@ -1,5 +1,5 @@
-//! Other people's SD-JWT libraries read what this crate writes, and the other way round. Needs the network on the first run,
-//! therefore not part of every run: `cargo nextest run --release -p aval-credential --run-ignored only`.
+//! Other people's SD-JWT libraries read what this crate writes, and the other way round. Needs the network on the first
+//! run, therefore not part of every run: `cargo nextest run --release -p aval-credential --run-ignored only`.
 
 use aval_codec::json::{self, Json};
 use aval_credential::{

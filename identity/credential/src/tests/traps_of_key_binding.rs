@@ -1,8 +1,10 @@
 //! One test for each way in which a key binding could be missing, borrowed or replayed.
 
 use super::support::*;
+use crate::key_binding::with_low_s;
 use crate::present::{Selection, disclose};
 use crate::verify::{Expectation, KeyBindingPolicy};
+use aval_codec::b64u;
 use aval_codec::json::Json;
 
 #[test]
@@ -186,4 +188,44 @@ fn the_verifier_and_not_the_holder_decides_whether_there_must_be_a_key_binding()
     assert!(!verdict.is_valid(), "taking the key binding away does not help");
     let receiving = Expectation { key_binding: KeyBindingPolicy::Forbidden, ..expectation() };
     assert!(decide_parsed(&stripped, &receiving).unwrap().is_valid());
+}
+
+/// n - s, big-endian: the other signature that ECDSA takes for the same message.
+fn negated(s: &[u8]) -> Vec<u8> {
+    let order: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+        0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let mut borrow = 0;
+    let mut result = vec![0; 32];
+    for at in (0..32).rev() {
+        let difference = i32::from(order[at]) - i32::from(s[at]) - borrow;
+        borrow = i32::from(difference < 0);
+        result[at] = u8::try_from(difference.rem_euclid(256)).unwrap();
+    }
+    result
+}
+
+#[test]
+fn a_key_binding_with_high_s_is_valid_and_has_one_form_for_blocks() {
+    let low = presented();
+    let (rest, signature) = low.rsplit_once('.').unwrap();
+    let mut signature = b64u::decode(signature).unwrap();
+    let high_s = negated(&signature[32..]);
+    signature[32..].copy_from_slice(&high_s);
+    let high = format!("{rest}.{}", b64u::encode(&signature));
+    assert_ne!(high, low);
+    assert!(decide(&high).is_valid(), "wallets emit it");
+    assert_eq!(with_low_s(high.as_bytes()), low.as_bytes());
+    assert_eq!(with_low_s(low.as_bytes()), low.as_bytes());
+    let (high, low) = (parse(&high).unwrap(), parse(&low).unwrap());
+    assert_eq!(high.sd_hash(), low.sd_hash());
+}
+
+#[test]
+fn what_has_no_es256_key_binding_is_not_touched() {
+    for text in ["", "~", "a~b.c.d", "a~b.c", issued().as_str()] {
+        assert_eq!(with_low_s(text.as_bytes()), text.as_bytes());
+    }
+    assert_eq!(with_low_s(&[0xff, b'~']), [0xff, b'~']);
 }
