@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use aval_codec::json;
 
 use super::{
     ALSO_KNOWN_AS_MAX, DOCUMENT_BYTES_MAX, Document, FRAGMENT_LENGTH_MAX, METHODS_MAX, Relationship,
@@ -33,8 +32,8 @@ impl Document {
         self.validate_relationships(&keys)?;
         self.validate_services()?;
         self.validate_also_known_as()?;
-        // Last, because it costs the most.
-        let bytes = json::to_jcs(self).map_err(|_| DidError::Document("it is not JSON"))?;
+        // RFC 8785 changes the order of members and escapes as serde_json does, so the length is that of its bytes.
+        let bytes = serde_json::to_vec(self).map_err(|_| DidError::Document("it is not JSON"))?;
         if bytes.len() > DOCUMENT_BYTES_MAX {
             return Err(DidError::Document("it is above 8 KiB"));
         }
@@ -100,8 +99,11 @@ impl Document {
 
     fn validate_services(&self) -> Result<(), DidError> {
         for service in &self.service {
-            if service.service_type.is_empty() || !is_bounded(&service.service_type) {
-                return Err(DidError::Document("a service type is empty or too long"));
+            let kind = &service.service_type;
+            if kind.is_empty() || !is_bounded(kind) || kind.chars().any(char::is_control) {
+                return Err(DidError::Document(
+                    "a service type is empty, too long or has a control character",
+                ));
             }
             if !is_uri(&service.service_endpoint) {
                 return Err(DidError::Document("a service endpoint is not a URI of at most 512 bytes"));

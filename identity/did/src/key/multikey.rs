@@ -1,5 +1,7 @@
 //! Multikey text: `z` and base58btc over a two-byte multicodec prefix and the key (Controlled Identifiers 1.0 §2.2.2).
 
+use std::sync::{Mutex, PoisonError};
+
 use super::{KeyError, PublicKey};
 
 const ED25519: [u8; 2] = [0xed, 0x01];
@@ -41,11 +43,62 @@ pub(super) fn encode(key: &PublicKey) -> String {
 }
 
 pub(super) fn decode(text: &str) -> Result<PublicKey, KeyError> {
+    RECENT.get_or_decode(text, decode_checked)
+}
+
+fn decode_checked(text: &str) -> Result<PublicKey, KeyError> {
     match split(text)? {
         (ED25519, key) => PublicKey::ed25519(&key),
         // The multikey form of a P-256 key is compressed; an uncompressed one would be a second spelling.
         (P256, key) if key.len() == 33 => PublicKey::p256(&key),
         _ => Err(KeyError::Malformed),
+    }
+}
+
+/// Keys that were read lately. The same few keys come up several times for every transaction (in its kid, its document, the
+/// DID's record), and checking a point costs as much as a quarter of a signature. Reading is a pure function of the text,
+/// so remembering its outcome changes nothing but the time that it takes.
+static RECENT: Recent = Recent { shards: [const { Mutex::new(Vec::new()) }; SHARDS] };
+
+const SHARDS: usize = 64;
+const SHARD_KEYS: usize = 256;
+
+/// A bounded memory of good keys: each text has one place, and the newest text takes it.
+struct Recent {
+    shards: [Mutex<Vec<Option<(String, PublicKey)>>>; SHARDS],
+}
+
+impl Recent {
+    fn get_or_decode(
+        &self,
+        text: &str,
+        decode: impl FnOnce(&str) -> Result<PublicKey, KeyError>,
+    ) -> Result<PublicKey, KeyError> {
+        if text.len() > TEXT_LENGTH_MAX {
+            return Err(KeyError::Malformed);
+        }
+        // FNV-1a. Somebody who makes texts collide makes their own keys slow, no slower than without a memory.
+        let step = |hash: usize, byte: u8| (hash ^ usize::from(byte)).wrapping_mul(0x0100_0193);
+        let hash = text.bytes().fold(0x811c_9dc5, step);
+        let Some(shard) = self.shards.get(hash % SHARDS) else { return decode(text) };
+        let place = hash / SHARDS % SHARD_KEYS;
+        {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Some((known, key))) = shard.get(place)
+                && known == text
+            {
+                return Ok(*key);
+            }
+        }
+        let key = decode(text)?;
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if shard.is_empty() {
+            shard.resize(SHARD_KEYS, None);
+        }
+        if let Some(entry) = shard.get_mut(place) {
+            *entry = Some((text.to_owned(), key));
+        }
+        Ok(key)
     }
 }
 
