@@ -139,8 +139,7 @@ impl Core {
         .map_err(|error| EngineError::Build(error.to_string()))?;
         let told = executor.clone();
         gossip.start(move || told.newest().height);
-        let core =
-            Arc::new(Self { network, runtime, ledger, mempool, ingress, gossip, executor, metrics });
+        let core = Arc::new(Self { network, runtime, ledger, mempool, ingress, gossip, executor, metrics });
         core.clone().spawn_housekeeping();
         Ok(core)
     }
@@ -169,7 +168,9 @@ impl Core {
                     .await;
                     match done {
                         Some(Ok((erased, pruned))) => debug!(?erased, ?pruned, "housekeeping"),
-                        Some(Err(error)) => warn!(code = error.code(), %error, "housekeeping failed and will be tried again"),
+                        Some(Err(error)) => {
+                            warn!(code = error.code(), %error, "housekeeping failed and will be tried again")
+                        }
                         None => return,
                     }
                 }

@@ -229,10 +229,13 @@ mod tests {
         let (links, _outgoing) = Links::disconnected();
         let gossip = Gossip::new(ManualRuntime::at(0), links);
         let sink = Sink::default();
-        let stripped = BlockTransaction { witness: Witness::Stripped(aval_codec::Hash::ZERO), ..transaction(1, 8) };
+        let stripped =
+            BlockTransaction { witness: Witness::Stripped(aval_codec::Hash::ZERO), ..transaction(1, 8) };
         let mut message = vec![KIND_TRANSACTIONS];
         message.extend(encode_body(&[stripped]));
-        for message in [message.as_slice(), &[], &[0], &[KIND_STATUS, 1], &[KIND_TRANSACTIONS, 0xff, 0xff, 0xff, 0xff]] {
+        for message in
+            [message.as_slice(), &[], &[0], &[KIND_STATUS, 1], &[KIND_TRANSACTIONS, 0xff, 0xff, 0xff, 0xff]]
+        {
             gossip.receive([1; 32], message, &sink);
         }
         assert!(sink.0.lock().unwrap().is_empty());

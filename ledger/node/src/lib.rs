@@ -29,3 +29,6 @@ pub mod metrics;
 mod probe;
 pub mod runtime;
 pub mod stop;
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,10 @@ pub trait Runtime: Send + Sync + 'static {
 pub type SharedRuntime = Arc<dyn Runtime>;
 
 /// Runs `job` by [`Runtime::offload`] and returns its result, or `None` if the runtime dropped it at shutdown.
-pub async fn offload<T: Send + 'static>(runtime: &dyn Runtime, job: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub async fn offload<T: Send + 'static>(
+    runtime: &dyn Runtime,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (sender, receiver) = oneshot::channel();
     runtime.offload(Box::new(move || {
         let _ = sender.send(job());

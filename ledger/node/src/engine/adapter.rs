@@ -16,8 +16,8 @@ use commonware_cryptography::Digested;
 use commonware_runtime::Clock;
 use commonware_utils::Acknowledgement as _;
 use commonware_utils::acknowledgement::Exact;
-use futures::channel::mpsc;
 use futures::StreamExt as _;
+use futures::channel::mpsc;
 use tracing::{error, warn};
 
 use super::block::{EngineBlock, EngineContext, slot};
@@ -57,7 +57,11 @@ impl<A: Application, E: Clock> EngineApplication<E> for Adapter<A, E> {
         EngineBlock::digested(sealed).ok()
     }
 
-    async fn verify(&mut self, (_, context): (E, EngineContext), mut ancestry: impl EngineAncestry<EngineBlock>) -> bool {
+    async fn verify(
+        &mut self,
+        (_, context): (E, EngineContext),
+        mut ancestry: impl EngineAncestry<EngineBlock>,
+    ) -> bool {
         // The stream starts with the block in question; without it there is nothing to say, which is no verdict.
         let Some(block) = ancestry.next().await else {
             return std::future::pending().await;
@@ -98,7 +102,7 @@ impl<A: Application> Reporter for FinalizedReporter<A> {
 
     fn report(&mut self, update: Update<EngineBlock>) -> Feedback {
         match update {
-            Update::Tip(_, height, _) => self.application.tip(height.get()),
+            Update::Tip(_, height, _) => self.application.observe_tip(height.get()),
             Update::Block(block, acknowledgement) => {
                 // The receiver is gone only when the node stops; the block is delivered again after the restart.
                 let _ = self.blocks.unbounded_send((block.inner().sealed().clone(), acknowledgement));

@@ -218,7 +218,12 @@ impl<E: Storage + Metrics + Clock> Certificates for CertificateArchive<E> {
     type Scheme = Scheme;
     type Error = ArchiveError;
 
-    async fn put(mut self, height: Height, digest: Digest, finalization: &BlockFinalization) -> Result<Self, ArchiveError> {
+    async fn put(
+        mut self,
+        height: Height,
+        digest: Digest,
+        finalization: &BlockFinalization,
+    ) -> Result<Self, ArchiveError> {
         self.journal = Archive::put(self.journal, height.get(), digest, finalization).await?;
         // The newest certificate at or below the committed height must stay: the engine reads its round at the start.
         let committed = self.history.height();
@@ -273,6 +278,7 @@ impl<E: Storage + Metrics + Clock> Certificates for CertificateArchive<E> {
     }
 
     fn ranges_from(&self, from: Height) -> impl Iterator<Item = (Height, Height)> {
-        Archive::ranges_from(&self.journal, from.get()).map(|(start, end)| (Height::new(start), Height::new(end)))
+        Archive::ranges_from(&self.journal, from.get())
+            .map(|(start, end)| (Height::new(start), Height::new(end)))
     }
 }

@@ -98,7 +98,8 @@ impl Read for EngineBlock {
         let encoded = Bytes::read_cfg(buffer, &RangeCfg::new(HEADER_BYTES..=*bytes_max))?;
         // The buffer may be part of a much larger network buffer, which a block that is kept must not keep alive.
         let encoded = Bytes::copy_from_slice(&encoded);
-        let sealed = SealedBlock::decode(encoded).map_err(|error| CodecError::Wrapped("block", Box::new(error)))?;
+        let sealed =
+            SealedBlock::decode(encoded).map_err(|error| CodecError::Wrapped("block", Box::new(error)))?;
         Self::new(Arc::new(sealed))
     }
 }

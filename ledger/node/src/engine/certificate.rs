@@ -45,7 +45,11 @@ pub(super) fn from_engine(finalization: &BlockFinalization) -> Option<Certificat
 }
 
 /// The engine's certificate for ours; `None` if it does not fit a set of `validators` validators.
-pub(super) fn to_engine(certificate: &Certificate, block: &Hash, validators: u32) -> Option<BlockFinalization> {
+pub(super) fn to_engine(
+    certificate: &Certificate,
+    block: &Hash,
+    validators: u32,
+) -> Option<BlockFinalization> {
     let signers = certificate.signers.iter().map(|index| Participant::new(*index));
     let signers = Signers::new(validators, signers).ok()?;
     let signatures = certificate

@@ -127,7 +127,7 @@ pub trait Application: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Fatal>> + Send;
 
     /// Takes note of the highest finalized height that is known, whether or not the blocks up to it have arrived.
-    fn tip(&self, height: u64);
+    fn observe_tip(&self, height: u64);
 
     /// Takes a message that another validator sent through [`Links::broadcast`]. Must not wait; may drop.
     fn message(&self, sender: [u8; 32], message: Bytes);
@@ -162,7 +162,9 @@ pub const MESSAGE_BYTES_MAX: usize = 512 * 1024;
 const MESSAGES_QUEUED: usize = 64;
 
 impl Links {
-    fn new(metrics: impl Fn() -> String + Send + Sync + 'static) -> (Self, tokio::sync::mpsc::Receiver<Bytes>) {
+    fn new(
+        metrics: impl Fn() -> String + Send + Sync + 'static,
+    ) -> (Self, tokio::sync::mpsc::Receiver<Bytes>) {
         let (outgoing, receiver) = tokio::sync::mpsc::channel(MESSAGES_QUEUED);
         (Self { outgoing, metrics: Arc::new(metrics) }, receiver)
     }

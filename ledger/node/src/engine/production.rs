@@ -139,10 +139,9 @@ fn connect(
     let addresses = options
         .peers
         .iter()
-        .map(|peer| {
-            Ok((stack::public_key(&peer.key)?, Address::from(peer.address)))
-        })
+        .map(|peer| Ok((stack::public_key(&peer.key)?, Address::from(peer.address))))
         .collect::<Result<Vec<_>, EngineError>>()?;
-    let _ = oracle.track(0, AddressableTrackedPeers::new(Map::from_iter_dedup(addresses), Map::from_iter_dedup([])));
+    let _ = oracle
+        .track(0, AddressableTrackedPeers::new(Map::from_iter_dedup(addresses), Map::from_iter_dedup([])));
     Ok((channels, oracle))
 }

@@ -15,14 +15,16 @@ use commonware_codec::DecodeExt as _;
 use commonware_cryptography::Signer as _;
 use commonware_cryptography::ed25519::{PrivateKey, PublicKey};
 use commonware_p2p::simulated::{self, Link, Oracle};
-use commonware_runtime::{Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Supervisor as _, deterministic};
+use commonware_runtime::{
+    Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Supervisor as _, deterministic,
+};
 use commonware_utils::{NZUsize, Probability};
 use futures::channel::oneshot;
 
+use super::Built;
 use super::runtime::EngineRuntime;
 use super::stack::{self, Channels, channel, engine_quota, message_quota};
 use super::{Application, EngineError, Links, Settings};
-use super::Built;
 use crate::runtime::SharedRuntime;
 
 /// The quality of a link in one direction.
@@ -45,11 +47,11 @@ impl Quality {
         Self { latency: Duration::from_millis(20), jitter: Duration::from_millis(10), loss_percent: 10 };
 
     fn link(self) -> Link {
-        let delivered = f64::from(100 - self.loss_percent.min(100)) / 100.0;
+        let delivered = u64::from(100 - self.loss_percent.min(100));
         Link {
             latency: self.latency,
             jitter: self.jitter,
-            success_rate: Probability::new(delivered).expect("a share of one hundred is a probability"),
+            success_rate: Probability::new(delivered, 100).expect("a share of one hundred is a probability"),
         }
     }
 }
@@ -104,7 +106,8 @@ impl World {
         let keys: Vec<PublicKey> = seeds
             .iter()
             .map(|seed| {
-                let key = PrivateKey::decode(bytes::Bytes::copy_from_slice(seed)).expect("any 32 bytes are a seed");
+                let key =
+                    PrivateKey::decode(bytes::Bytes::copy_from_slice(seed)).expect("any 32 bytes are a seed");
                 key.public_key()
             })
             .collect();
@@ -204,7 +207,8 @@ impl World {
             let Ok((application, history)): Result<Built<A>, _> = built.await else { return Ok(()) };
             let engine = context.child("engine");
             let running =
-                stack::start(engine, &settings, channels, manager, control, application, history, outgoing).await?;
+                stack::start(engine, &settings, channels, manager, control, application, history, outgoing)
+                    .await?;
             Err(running.failed().await)
         });
         let (runtime, links, answer) = receiver.await.expect("the node's task runs");

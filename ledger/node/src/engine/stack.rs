@@ -83,7 +83,8 @@ pub(super) fn message_quota() -> Quota {
 pub(super) fn message_bytes_max(settings: &Settings) -> u32 {
     let validators = u32::try_from(settings.validators.len()).unwrap_or(u32::MAX);
     let votes = simplex::max_payload_size::<Scheme, commonware_cryptography::sha256::Digest>(validators);
-    let blocks = marshal::max_payload_size::<Standard<EngineBlock>, Scheme>(validators, &settings.block_bytes_max);
+    let blocks =
+        marshal::max_payload_size::<Standard<EngineBlock>, Scheme>(validators, &settings.block_bytes_max);
     max_message_size(&[votes, blocks, MESSAGE_BYTES_MAX])
 }
 
@@ -129,7 +130,8 @@ pub(super) fn public_key(bytes: &[u8; 32]) -> Result<PublicKey, EngineError> {
 
 /// This validator's key.
 pub(super) fn private_key(settings: &Settings) -> Result<PrivateKey, EngineError> {
-    PrivateKey::decode(Bytes::copy_from_slice(&settings.key_seed)).map_err(|_| EngineError::Build("the node's key is unusable".into()))
+    PrivateKey::decode(Bytes::copy_from_slice(&settings.key_seed))
+        .map_err(|_| EngineError::Build("the node's key is unusable".into()))
 }
 
 /// What the engine needs of a runtime.
@@ -152,7 +154,8 @@ impl Running {
         match futures::future::select(delivery, stopped).await {
             futures::future::Either::Left((Ok(Err(fatal)), _)) => EngineError::Fatal(fatal),
             // The cause of a stopped marshal may be a commit that failed a moment earlier.
-            futures::future::Either::Right((_, delivery)) => match futures::FutureExt::now_or_never(delivery) {
+            futures::future::Either::Right((_, delivery)) => match futures::FutureExt::now_or_never(delivery)
+            {
                 Some(Ok(Err(fatal))) => EngineError::Fatal(fatal),
                 _ => EngineError::Stopped,
             },
@@ -298,7 +301,8 @@ async fn open_marshal<E: EngineContext>(
         max_pending_acks: nonzero(PENDING_ACKNOWLEDGEMENTS as usize),
         strategy: Sequential,
     };
-    let (actor, mailbox, floor) = MarshalActor::init(context.child("marshal"), certificates, blocks, config).await;
+    let (actor, mailbox, floor) =
+        MarshalActor::init(context.child("marshal"), certificates, blocks, config).await;
     Ok((actor, mailbox, floor.processed().map_or(0, |processed| processed.height().get())))
 }
 

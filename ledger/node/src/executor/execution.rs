@@ -125,7 +125,8 @@ impl Execution {
             let known = self.mempool.checked(&EnvelopeKey::of(transaction));
             if known.is_none() {
                 let parsed = transaction.transaction().map_err(|reject| invalid(reject.code()))?;
-                unknown.push(SubmittedTransaction { transaction: parsed, witness: transaction.witness.clone() });
+                unknown
+                    .push(SubmittedTransaction { transaction: parsed, witness: transaction.witness.clone() });
             }
             checked.push(known);
         }

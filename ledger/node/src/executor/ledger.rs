@@ -31,7 +31,8 @@ impl History for LedgerHistory {
 
     fn block(&self, height: u64) -> Result<Option<SealedBlock>, Fatal> {
         let block = self.ledger.block(height).map_err(fatal)?;
-        let erased = block.transactions.iter().any(|transaction| matches!(transaction.witness, Witness::Stripped(_)));
+        let erased =
+            block.transactions.iter().any(|transaction| matches!(transaction.witness, Witness::Stripped(_)));
         Ok((!erased).then(|| SealedBlock::new(block)))
     }
 
@@ -48,7 +49,9 @@ impl History for LedgerHistory {
 ///
 /// An existing ledger with another genesis block is refused: the genesis file says what the first state is.
 pub fn install_genesis(ledger: &Ledger, genesis: &Genesis, hash: Hash) -> Result<SealedBlock, EngineError> {
-    let build = |error: &dyn std::fmt::Display| EngineError::Build(format!("the genesis block cannot be made: {error}"));
+    let build = |error: &dyn std::fmt::Display| {
+        EngineError::Build(format!("the genesis block cannot be made: {error}"))
+    };
     if ledger.head().is_some() {
         let header = ledger.header(0).map_err(|error| build(&error))?;
         return Ok(SealedBlock::new(Block { header, transactions: Vec::new() }));

@@ -15,8 +15,6 @@
 mod execution;
 mod ledger;
 mod propose;
-#[cfg(test)]
-mod tests;
 mod verify;
 
 use std::sync::Arc;
@@ -165,7 +163,11 @@ impl Executor {
     }
 
     /// A block that was committed before a restart and is delivered again.
-    async fn commit_known(&self, block: &Arc<SealedBlock>, certificate: Option<Certificate>) -> Result<(), Fatal> {
+    async fn commit_known(
+        &self,
+        block: &Arc<SealedBlock>,
+        certificate: Option<Certificate>,
+    ) -> Result<(), Fatal> {
         let height = block.height();
         let (ledger, digest) = (self.ledger.clone(), block.digest());
         offload(&*self.runtime, move || {
@@ -202,11 +204,15 @@ impl Application for Executor {
         self.judge(block, ancestry).await
     }
 
-    async fn finalized(&self, block: Arc<SealedBlock>, certificate: Option<Certificate>) -> Result<(), Fatal> {
+    async fn finalized(
+        &self,
+        block: Arc<SealedBlock>,
+        certificate: Option<Certificate>,
+    ) -> Result<(), Fatal> {
         self.commit(&block, certificate).await
     }
 
-    fn tip(&self, height: u64) {
+    fn observe_tip(&self, height: u64) {
         self.tip.fetch_max(height, Ordering::Relaxed);
     }
 

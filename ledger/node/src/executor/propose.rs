@@ -21,7 +21,11 @@ const EMPTY_BODY_BYTES: usize = 4;
 
 impl Executor {
     /// Makes the block of a slot: as soon as there is work, or when the heartbeat is due (D12).
-    pub(super) async fn build(&self, slot: Slot, mut ancestry: Ancestry) -> Result<Arc<SealedBlock>, Rejection> {
+    pub(super) async fn build(
+        &self,
+        slot: Slot,
+        mut ancestry: Ancestry,
+    ) -> Result<Arc<SealedBlock>, Rejection> {
         let parent = ancestry.next().await.ok_or(Rejection::UnknownParent)?;
         self.execute_with_ancestors(parent.clone(), ancestry).await?;
         let parent = parent.block().header.clone();
@@ -41,7 +45,11 @@ impl Executor {
     }
 
     /// Transactions that wait and are not in a block below, at the latest when the heartbeat is due; then maybe none.
-    async fn wait_for_candidates(&self, slot: &Slot, parent: &Header) -> Result<Vec<Arc<Checked>>, Rejection> {
+    async fn wait_for_candidates(
+        &self,
+        slot: &Slot,
+        parent: &Header,
+    ) -> Result<Vec<Arc<Checked>>, Rejection> {
         let parameters = &self.options.parameters;
         let bytes_max = (parameters.block_bytes_max as usize).saturating_sub(HEADER_BYTES + EMPTY_BODY_BYTES);
         let count_max = parameters.block_transactions_max as usize;
