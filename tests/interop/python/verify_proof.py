@@ -211,6 +211,8 @@ def bit(hash_, index):
 def verify_state(wire, header):
     key = sha256(wire["key"].encode("utf-8"))
     siblings, value, leaf = wire["siblings"], wire["value"], wire["leaf"]
+    if key != wire["keyHash"]:
+        raise Invalid("the key is not the one of its hash")
     depth = len(siblings)
     if depth > 256:
         raise Invalid("more siblings than levels")
@@ -305,10 +307,11 @@ def read_proof(data):
     if "state" in proof and "receipt" in proof:
         raise Malformed("state and receipt at once")
     if "state" in proof:
-        state = shape(proof["state"], ["key", "value", "siblings", "leaf"])
+        state = shape(proof["state"], ["key", "keyHash", "value", "siblings", "leaf"])
         leaf = state["leaf"] if state["leaf"] is None else shape(state["leaf"], ["keyHash", "valueHash"])
         result["state"] = {
             "key": typed(state["key"], str),
+            "keyHash": hex_hash(state["keyHash"]),
             "value": None if state["value"] is None else base64url(state["value"]),
             "siblings": [hex_hash(text) for text in typed(state["siblings"], list)],
             "leaf": None if leaf is None else (hex_hash(leaf["keyHash"]), hex_hash(leaf["valueHash"])),
