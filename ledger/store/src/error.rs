@@ -12,7 +12,10 @@ pub enum StoreError {
     #[error("{} is in use by another process: stop that node, or give this one a data folder of its own", .0.display())]
     Locked(PathBuf),
     /// The folder holds something, and it is not a store.
-    #[error("{} is not empty and is not a ledger store: choose an empty folder, or the one this node used before", .0.display())]
+    #[error(
+        "{} is not empty and is not a ledger store: choose an empty folder, or the one this node used before",
+        .0.display()
+    )]
     Foreign(PathBuf),
     /// The store belongs to another network.
     #[error(
@@ -113,7 +116,8 @@ pub enum StoreError {
     Empty,
     /// What was asked for has been pruned.
     #[error(
-        "state at height {height} has been pruned, the oldest kept is {oldest}: ask for a newer height, or an archive node"
+        "state at height {height} has been pruned, the oldest kept is {oldest}: ask for a newer height, or an archive \
+         node"
     )]
     Pruned {
         /// Height that was asked for.

@@ -1,8 +1,8 @@
-//! The ledger's storage: finalized blocks, their state with a Jellyfish Merkle Tree, receipts, certificates and witnesses;
-//! and above them, in memory, the blocks that are not final yet.
+//! The ledger's storage: finalized blocks, their state with a Jellyfish Merkle Tree, receipts, certificates and
+//! witnesses; and above them, in memory, the blocks that are not final yet.
 //!
-//! The only crate that links RocksDB. All logic is written once over a small key-value abstraction, with a twin in memory for
-//! simulation and tests. How a node uses it:
+//! The only crate that links RocksDB. All logic is written once over a small key-value abstraction, with a twin
+//! in memory for simulation and tests. How a node uses it:
 //!
 //! ```text
 //! Ledger::open(folder, genesis, config)       once; refuses a folder that is not this network's ledger

@@ -1,7 +1,7 @@
 //! The versions of each DID, so that resolving a past one is a plain read (D21).
 //!
-//! Records of DIDs keep their history when other state is pruned: a public DID and its versions stay resolvable for good
-//! (D16), only their proofs at pruned heights are gone.
+//! Records of DIDs keep their history when other state is pruned: a public DID and its versions stay resolvable
+//! for good (D16), only their proofs at pruned heights are gone.
 
 use std::borrow::Cow;
 

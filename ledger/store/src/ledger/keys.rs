@@ -4,7 +4,8 @@
 //! chain    'h' height -> header | version of the newest tree root u64 (all ones: none)
 //!          'b' height -> block body with stripped witnesses; no row for an empty body
 //!          'r' height -> receipts: u32 count, then per receipt u32 length, bytes; no row without receipts
-//!          'c' height -> certificate: epoch u64, view u64, parent view u64, u32 count, per signer u32 index, signature 64
+//!          'c' height -> certificate: epoch u64, view u64, parent view u64, u32 count, then per signer u32 index,
+//!                        signature 64
 //!          'u' height -> what pruning may delete once this height is old: u32 count, then storage keys of tree nodes
 //!                        with u8 lengths; u32 count, then 32-byte key hashes of history rows
 //! witness  height | index u32 -> witness bytes

@@ -102,8 +102,8 @@ impl fmt::Debug for Ledger {
 impl Ledger {
     /// Opens the ledger in a folder of its own, or makes one there if the folder is empty or missing.
     ///
-    /// The folder stays locked while a clone of this ledger lives. A folder that is not this network's ledger is refused
-    /// and left as it is.
+    /// The folder stays locked while a clone of this ledger lives. A folder that is not this network's ledger is
+    /// refused and left as it is.
     pub fn open(folder: &Path, genesis: &Hash, config: StoreConfig) -> Result<Self, StoreError> {
         let storage = RocksStorage::open(folder, genesis, &config)?;
         Ledger::with_storage(Box::new(storage), genesis, config, folder)
@@ -198,8 +198,8 @@ impl Ledger {
         self.head().ok_or(StoreError::Empty)
     }
 
-    /// The state after the block `parent`: pending, or one of the newest finalized ones, or the genesis hash as long as the
-    /// ledger is empty. The next block is executed on it.
+    /// The state after the block `parent`: pending, or one of the newest finalized ones, or the genesis hash as
+    /// long as the ledger is empty. The next block is executed on it.
     pub fn view(&self, parent: &Hash) -> Result<View, StoreError> {
         // The lock is held until the base is known, so that a commit does not fall between chain and base.
         let pending = self.pending_blocks();
@@ -239,7 +239,8 @@ impl Ledger {
         self.inner.storage.size_bytes()
     }
 
-    /// The finalized block with this digest, if it is among the newest; nothing for the genesis hash of an empty ledger.
+    /// The finalized block with this digest, if it is among the newest; nothing for the genesis hash of an empty
+    /// ledger.
     fn finalized(&self, digest: &Hash) -> Result<Option<Arc<Head>>, StoreError> {
         let height = {
             let heads = self.inner.heads.read().unwrap_or_else(PoisonError::into_inner);

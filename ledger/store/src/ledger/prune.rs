@@ -1,7 +1,7 @@
 //! Pruning: forgetting how the state was, never what it is or what happened.
 //!
-//! Headers, bodies, receipts and DID versions stay for good. What goes is tree nodes and overwritten values that only heights
-//! below the configured history need.
+//! Headers, bodies, receipts and DID versions stay for good. What goes is tree nodes and overwritten values that
+//! only heights below the configured history need.
 
 use std::sync::atomic::Ordering;
 

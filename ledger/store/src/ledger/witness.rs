@@ -1,7 +1,8 @@
 //! Erasing witnesses: presentations hold personal data, so after the retention their bytes leave the disk (D7).
 //!
-//! Blocks stay decodable: their bodies are stored stripped, with each witness's hash. Deleting a row only hides it, so the
-//! rows of old heights are deleted, every log that still holds them is flushed away, and their column is compacted.
+//! Blocks stay decodable: their bodies are stored stripped, with each witness's hash. Deleting a row only hides
+//! it, so the rows of old heights are deleted, every log that still holds them is flushed away, and their column
+//! is compacted.
 
 use super::{Ledger, keys};
 use crate::error::StoreError;
@@ -24,7 +25,8 @@ pub struct ErasedWitnesses {
 impl Ledger {
     /// Erases the witnesses of blocks before `before_time_ms`, of at most `heights_max` heights.
     ///
-    /// When it returns, the bytes are in no file of the ledger any more. An interrupted call is finished by the next one.
+    /// When it returns, the bytes are in no file of the ledger any more. An interrupted call is finished by the
+    /// next one.
     pub fn erase_witnesses(
         &self,
         before_time_ms: u64,

@@ -1,7 +1,8 @@
 //! The small key-value abstraction under the ledger: ordered columns, point reads, short scans, atomic batches.
 //!
-//! Everything above is written once and runs on both back ends: RocksDB for nodes, memory for simulation and tests. A back
-//! end promises that a [`Batch`] becomes visible whole or not at all and, if `durable`, survives a crash once `write` returns.
+//! Everything above is written once and runs on both back ends: RocksDB for nodes, memory for simulation and
+//! tests. A back end promises that a [`Batch`] becomes visible whole or not at all and, if `durable`, survives a
+//! crash once `write` returns.
 
 mod folder;
 mod memory;

@@ -1,7 +1,8 @@
 //! The RocksDB back end. The only file of the project that names RocksDB.
 //!
-//! Sized for small memory: all columns share one block cache and one memtable budget. Every finalized block is one synced
-//! write; recovery tolerates only a torn tail of the log, which is a write that was never acknowledged.
+//! Sized for small memory: all columns share one block cache and one memtable budget. Every finalized block is
+//! one synced write; recovery tolerates only a torn tail of the log, which is a write that was never
+//! acknowledged.
 
 use std::path::Path;
 
@@ -79,7 +80,8 @@ fn options(is_new: bool, config: &StoreConfig) -> Options {
 fn column_options(column: Column, cache: &Cache, config: &StoreConfig) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
-    // Indexes and filters count as cache too. They are cut into small parts: a table's whole index would fill the cache.
+    // Indexes and filters count as cache too. They are cut into small parts: a table's whole index would fill
+    // the cache.
     table.set_cache_index_and_filter_blocks(true);
     table.set_cache_index_and_filter_blocks_with_high_priority(true);
     table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);

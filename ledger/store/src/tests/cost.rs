@@ -30,8 +30,10 @@ fn record(number: u64, version: u64) -> (Vec<u8>, Option<Vec<u8>>) {
     let did = format!("did:aval:demo:Qm{:016x}{:016x}{:010}", mixed(number), mixed(number + 1), number);
     let noise: String =
         (0..16).map(|part| format!("{:016x}", mixed(number * 977 + version * 31 + part))).collect();
+    let control = format!(r#"{{"threshold":1,"keys":["z6Mk{noise}"]}}"#);
+    let method = format!(r#"{{"id":"key-1","type":"Multikey","publicKeyMultibase":"z6Mk{noise}"}}"#);
     let value = format!(
-        r#"{{"did":"{did}","versionId":"{version}-Qm{noise}","control":{{"threshold":1,"keys":["z6Mk{noise}"]}},"document":{{"verificationMethod":[{{"id":"key-1","type":"Multikey","publicKeyMultibase":"z6Mk{noise}"}}]}}}}"#
+        r#"{{"did":"{did}","versionId":"{version}-Qm{noise}","control":{control},"document":{{"methods":[{method}]}}}}"#
     );
     (format!("did/{did}").into_bytes(), Some(value.into_bytes()))
 }

@@ -1,10 +1,10 @@
 //! The state tree: a Jellyfish Merkle Tree over the state, one version per block that changes something (D3).
 //!
-//! `jmt` computes updates; this module feeds it nodes of the store and of blocks that are not final yet, and walks the tree
-//! for proofs itself, because `jmt` reads every neighbour of the path for one.
+//! `jmt` computes updates; this module feeds it nodes of the store and of blocks that are not final yet, and walks
+//! the tree for proofs itself, because `jmt` reads every neighbour of the path for one.
 //!
-//! A block that changes no value writes no node: the newest root at or below a height is that height's root. Each block's
-//! row in the chain column names the version of its root, so finding it is one read.
+//! A block that changes no value writes no node: the newest root at or below a height is that height's root. Each
+//! block's row in the chain column names the version of its root, so finding it is one read.
 
 mod hashing;
 mod node;

@@ -39,8 +39,9 @@ pub(crate) fn prove(
             StoredNode::Leaf(_) => return Err(StoreError::corrupt("a tree node is in the wrong place")),
             StoredNode::Inner(children) => children,
         };
-        // Four binary levels: at each, the half that the key is not in is a sibling. At the last level one place is left,
-        // so the loop ends with nothing there or with one child: the key's own, or a leaf that is alone near its place.
+        // Four binary levels: at each, the half that the key is not in is a sibling. At the last level one place
+        // is left, so the loop ends with nothing there or with one child: the key's own, or a leaf that is alone
+        // near its place.
         let nibble = nibble_at(key_hash, path.len());
         let (mut range, mut start) = (children.as_slice(), 0u8);
         for level in (0..4).rev() {

@@ -206,7 +206,10 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_node_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..700), depth in 0usize..65) {
+    fn no_bytes_make_the_node_reader_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..700),
+        depth in 0usize..65,
+    ) {
         let framed = [&[2, 0xff, 0xff, 0xf0, 0x0f], bytes.as_slice()].concat();
         for bytes in [bytes, framed] {
             if let Ok(node) = decode(&bytes, depth) {
