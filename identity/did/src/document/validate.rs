@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-
 use super::{
     ALSO_KNOWN_AS_MAX, DOCUMENT_BYTES_MAX, Document, FRAGMENT_LENGTH_MAX, METHODS_MAX, Relationship,
     SERVICES_MAX, STRING_LENGTH_MAX, VerificationMethod,

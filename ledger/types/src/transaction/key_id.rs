@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct KeyId {
     did: Did,
     key: PublicKey,
+    /// The key's one text, kept because it is compared with every header and base58 is slow.
+    multikey: String,
 }
 
 /// The text is not a key id.
@@ -22,7 +24,7 @@ pub struct KeyIdError;
 impl KeyId {
     /// Puts a DID and a key together.
     pub fn new(did: Did, key: PublicKey) -> Self {
-        Self { did, key }
+        Self { did, key, multikey: key.to_multikey() }
     }
 
     /// The DID.
@@ -38,7 +40,7 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}#{}", self.did, self.key)
+        write!(formatter, "{}#{}", self.did, self.multikey)
     }
 }
 
@@ -49,7 +51,7 @@ impl FromStr for KeyId {
         let (did, multikey) = text.split_once('#').ok_or(KeyIdError)?;
         let did = did.parse().map_err(|_| KeyIdError)?;
         let key = PublicKey::from_multikey(multikey).map_err(|_| KeyIdError)?;
-        Ok(Self { did, key })
+        Ok(Self { did, key, multikey: multikey.to_owned() })
     }
 }
 
