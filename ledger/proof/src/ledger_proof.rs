@@ -4,7 +4,7 @@
 //! parent's digest) → certificate → validator set → trust anchor. Every field is either covered by a hash or signature or
 //! compared with one that is, so that no bit of a proof can be changed unnoticed.
 
-use aval_codec::{Hash, Limits, b64u, json};
+use aval_codec::{Hash, Limits, b64u, json, sha256};
 use aval_did::{Did, DidRecord};
 use aval_types::{Header, NetworkId, Receipt};
 use serde::{Deserialize, Serialize};
@@ -95,10 +95,14 @@ struct Wire {
 }
 
 /// `value` and `leaf` are always there, null where there is none, so that leaving one out is not a second spelling.
+///
+/// `key_hash` says the key a second time. A proof of absence proves the absence of every key in the same empty place, so
+/// without it a damaged key would make a proof of something else that is true.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct StateWire {
     key: String,
+    key_hash: Hash,
     #[serde(deserialize_with = "json::strictly")]
     value: Option<String>,
     siblings: Vec<Hash>,
@@ -156,6 +160,7 @@ impl LedgerProof {
             Claim::State { key, value, proof } => {
                 let state = StateWire {
                     key: key.clone(),
+                    key_hash: sha256(key.as_bytes()),
                     value: value.as_ref().map(b64u::encode),
                     siblings: proof.siblings.clone(),
                     leaf: proof.leaf,
@@ -260,6 +265,9 @@ impl LedgerProof {
 
 impl StateWire {
     fn into_claim(self) -> Result<Claim, ProofError> {
+        if self.key_hash != sha256(self.key.as_bytes()) {
+            return Err(ProofError::State("the key is not the one of its hash"));
+        }
         let value = self
             .value
             .map(|text| {

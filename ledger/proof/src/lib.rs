@@ -17,6 +17,9 @@ mod receipt_proof;
 mod state_proof;
 mod validators;
 
+#[cfg(test)]
+mod tests;
+
 pub use anchor::{Checkpoint, TrustAnchor};
 pub use certificate::{Certificate, finalize_namespace, signed_bytes};
 pub use error::ProofError;

@@ -1,7 +1,7 @@
 //! Proofs that a key has a value in the state tree, or is absent from it (specs/wire.md, "State proof").
 //!
 //! The tree is a Jellyfish Merkle Tree with SHA-256, bit for bit that of the crate `jmt` 0.12; this verifier is our own, so
-//! that a wallet needs no tree. Keys and values enter by their SHA-256. A subtree without keys hashes to a constant, one
+//! that a wallet needs no tree, and the tests compare it with that crate. Keys and values enter by their SHA-256. A subtree without keys hashes to a constant, one
 //! with a single key to that key's leaf at whatever depth, any other to its two halves.
 //!
 //! A proof holds the siblings from the bottom to the root. It starts from
@@ -9,7 +9,7 @@
 //! - the empty subtree, to prove absence (`leaf` is left out);
 //! - the leaf of another key whose path is the same that far down, to prove absence (`leaf` is given).
 
-use aval_codec::{Hash, Reader, sha256};
+use aval_codec::{Hash, sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProofError;
@@ -46,11 +46,11 @@ pub fn empty_root() -> Hash {
     Hash::new(EMPTY)
 }
 
-fn leaf_hash(key_hash: &Hash, value_hash: &Hash) -> Hash {
+pub(crate) fn leaf_hash(key_hash: &Hash, value_hash: &Hash) -> Hash {
     sha256(&[LEAF_TAG, key_hash.as_bytes(), value_hash.as_bytes()].concat())
 }
 
-fn node_hash(left: &Hash, right: &Hash) -> Hash {
+pub(crate) fn node_hash(left: &Hash, right: &Hash) -> Hash {
     sha256(&[NODE_TAG, left.as_bytes(), right.as_bytes()].concat())
 }
 
@@ -94,36 +94,5 @@ impl StateProof {
         } else {
             Err(ProofError::State("the proof does not lead to the state root"))
         }
-    }
-
-    /// Reads the Borsh bytes of a `jmt::proof::SparseMerkleProof<Sha256>` (0.12) that was made for `key`.
-    ///
-    /// That type keeps its siblings to itself; its Borsh form is the public way to them, and reading it here keeps `jmt` out
-    /// of this crate. Layout: option of leaf (u8, key hash, value hash), u32 LE number of siblings, each u8 kind (0 empty,
-    /// 1 inner node: two hashes, 2 leaf: key hash, value hash). The leaf is dropped if it is the key's own.
-    pub fn from_jmt_borsh(bytes: &[u8], key: &[u8]) -> Result<Self, ProofError> {
-        Self::read_jmt(bytes, &sha256(key))
-            .ok_or(ProofError::Malformed("not the Borsh bytes of a jmt proof".to_owned()))
-    }
-
-    fn read_jmt(bytes: &[u8], key_hash: &Hash) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
-        let leaf = match reader.u8().ok()? {
-            0 => None,
-            1 => Some(OtherLeaf { key_hash: reader.hash().ok()?, value_hash: reader.hash().ok()? }),
-            _ => return None,
-        };
-        let count = u32::from_le_bytes(reader.array().ok()?);
-        let mut siblings = Vec::new();
-        for _ in 0..count {
-            siblings.push(match reader.u8().ok()? {
-                0 => empty_root(),
-                1 => node_hash(&reader.hash().ok()?, &reader.hash().ok()?),
-                2 => leaf_hash(&reader.hash().ok()?, &reader.hash().ok()?),
-                _ => return None,
-            });
-        }
-        reader.finish().ok()?;
-        Some(Self { siblings, leaf: leaf.filter(|leaf| leaf.key_hash != *key_hash) })
     }
 }

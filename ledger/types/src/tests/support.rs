@@ -67,9 +67,3 @@ pub(crate) fn text<'a>(entry: &'a Json, member: &str) -> &'a str {
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-pub(crate) fn from_hex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2)
-        .map(|index| u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).unwrap())
-        .collect()
-}

@@ -4,9 +4,9 @@ use aval_codec::{Json, merkle};
 use aval_did::{Algorithm, Deactivate, Rotate, SigningKey};
 
 use super::{
-    Person, bank, block as block_test, company, create, forged, grant, issuer, present, receipt,
+    Person, bank, block as block_test, company, create, forged, grant, issuer, network, present, receipt,
     registry_create, registry_update, sd_hash,
-    support::{entries, fenced, from_hex, keep, keep_example, object, pretty, text, to_hex, vectors},
+    support::{entries, fenced, keep, keep_example, object, pretty, text, to_hex, vectors},
     transaction,
     transaction::high_jws,
     update,
@@ -15,6 +15,7 @@ use crate::{
     action::Action,
     block::{Block, Header, Mode},
     receipt::Receipt,
+    submission::SubmittedTransaction,
     transaction::{SignedTransaction, TransactionBuilder},
 };
 
@@ -165,6 +166,23 @@ fn the_transaction_vectors_decode_as_they_say() {
 }
 
 #[test]
+fn transactions_made_with_libraries_of_another_language_are_accepted() {
+    let file = vectors("vectors/transaction-python.json");
+    for entry in entries(&file, "valid") {
+        let name = text(entry, "name");
+        let submitted = SubmittedTransaction::from_body(text(entry, "body").as_bytes()).expect(name);
+        let signed = &submitted.transaction;
+        signed.verify_signatures().expect(name);
+        assert_eq!(signed.id().to_string(), text(entry, "id"), "{name}");
+        assert_eq!(signed.payload().network, network(), "{name}");
+        if let Action::DidCreate(action) = signed.action() {
+            action.operation.validate().expect(name);
+        }
+        assert_eq!(SignedTransaction::from_envelope(&signed.to_envelope()).as_ref(), Ok(signed), "{name}");
+    }
+}
+
+#[test]
 fn blocks_are_as_the_vectors_say() {
     let block = block_test::block();
     let good = block.encode();
@@ -268,6 +286,12 @@ fn the_block_vectors_decode_as_they_say() {
         let outcome = Block::decode(&from_hex(text(entry, "block")), mode);
         assert_eq!(outcome.unwrap_err().code(), text(entry, "code"), "{}", text(entry, "name"));
     }
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2)
+        .map(|index| u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).unwrap())
+        .collect()
 }
 
 /// Siblings of the leaf at `index`, from the leaf up, each with its side.
