@@ -6,3 +6,4 @@ mod rfc9901;
 mod support;
 mod traps_of_key_binding;
 mod traps_of_sd_jwt;
+mod vectors;
