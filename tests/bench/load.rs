@@ -18,7 +18,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// How fast to write.
 #[derive(Debug, Clone, Copy)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// As fast as members are free.
     Saturation,
     /// So many a second, all threads together.
@@ -26,30 +26,30 @@ pub enum Pace {
 }
 
 /// What a run came to.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Writes that became final within the run.
-    pub finalized: u64,
+    pub(crate) finalized: u64,
     /// Writes that were refused or lost.
-    pub failures: u64,
+    pub(crate) failures: u64,
     seconds: f64,
     latencies_ms: Vec<f64>,
 }
 
 impl Outcome {
     /// Final writes per second.
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.finalized as f64 / self.seconds
     }
 
     /// Latency from submission to final, as seen by a client.
-    pub fn percentile_ms(&self, percent: usize) -> f64 {
+    pub(crate) fn percentile_ms(&self, percent: usize) -> f64 {
         let last = self.latencies_ms.len().saturating_sub(1);
         self.latencies_ms.get(last * percent / 100).copied().unwrap_or(f64::NAN)
     }
 }
 
 /// The members, between runs.
-pub struct Load {
+pub(crate) struct Load {
     members: Vec<Party>,
     revision: AtomicU64,
     height: u64,
@@ -77,7 +77,7 @@ struct TransactionView {
 
 impl Load {
     /// Puts members on the ledger, each with a credential.
-    pub fn join(network: &Network, count: u64) -> Result<Self> {
+    pub(crate) fn join(network: &Network, count: u64) -> Result<Self> {
         let kit = &network.kit;
         network.finalize(0, &kit.create_registry())?;
         let members: Vec<Party> = (0..count).map(|number| kit.company(number)).collect();
@@ -95,12 +95,12 @@ impl Load {
     }
 
     /// Everybody's DID.
-    pub fn dids(&self) -> Vec<Did> {
+    pub(crate) fn dids(&self) -> Vec<Did> {
         self.members.iter().map(|member| member.did.clone()).collect()
     }
 
     /// Writes for a while at a pace.
-    pub fn run(&mut self, network: &Network, pace: Pace, length: Duration) -> Result<Outcome> {
+    pub(crate) fn run(&mut self, network: &Network, pace: Pace, length: Duration) -> Result<Outcome> {
         let mut kit_time = network.kit.now_s;
         let now_s = aval_tests::network::now_s();
         ensure!(now_s >= kit_time, "the clock went back");

@@ -9,18 +9,18 @@ use std::path::Path;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The state of all nodes at one moment.
-pub struct Machine {
+pub(crate) struct Machine {
     /// CPU time of all nodes since they started, milliseconds.
-    pub cpu_ms: f64,
+    pub(crate) cpu_ms: f64,
     /// Resident memory of the largest node.
-    pub rss_mib_max: f64,
+    pub(crate) rss_mib_max: f64,
     /// Bytes on disk of all nodes.
-    pub disk_bytes: f64,
+    pub(crate) disk_bytes: f64,
 }
 
 impl Machine {
     /// Reads it.
-    pub fn of(network: &Network) -> Result<Self> {
+    pub(crate) fn of(network: &Network) -> Result<Self> {
         let mut machine = Self { cpu_ms: 0.0, rss_mib_max: 0.0, disk_bytes: 0.0 };
         for index in 0..network.size() {
             let Some(id) = network.process(index) else { continue };

@@ -10,7 +10,7 @@ const THREADS: usize = 4;
 
 /// With or without proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The document alone.
     Plain,
     /// The resolution result with state proof and certificate.
@@ -18,15 +18,15 @@ pub enum Kind {
 }
 
 /// What a run came to.
-pub struct Reads {
+pub(crate) struct Reads {
     /// Answers per second.
-    pub per_second: f64,
+    pub(crate) per_second: f64,
     /// Bytes of an answer beyond the DID document.
-    pub proof_bytes: f64,
+    pub(crate) proof_bytes: f64,
 }
 
 /// Resolves for a while, spread over all nodes.
-pub fn resolve(network: &Network, dids: &[Did], kind: Kind, length: Duration) -> Result<Reads> {
+pub(crate) fn resolve(network: &Network, dids: &[Did], kind: Kind, length: Duration) -> Result<Reads> {
     let accept = match kind {
         Kind::Plain => "application/did",
         Kind::Proved => "application/did-resolution",

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Figures in the making.
-pub struct Report {
+pub(crate) struct Report {
     workload: String,
     seed: u64,
     load_average_before: String,
@@ -19,25 +19,25 @@ fn load_average() -> String {
 
 impl Report {
     /// An empty report.
-    pub fn new(workload: &str, seed: u64) -> Self {
+    pub(crate) fn new(workload: &str, seed: u64) -> Self {
         let load_average_before = load_average();
         Self { workload: workload.to_owned(), seed, load_average_before, figures: BTreeMap::new() }
     }
 
     /// Adds the figure of one run.
-    pub fn push(&mut self, name: &str, value: f64) {
+    pub(crate) fn push(&mut self, name: &str, value: f64) {
         self.figures.entry(name.to_owned()).or_default().push(value);
     }
 
     /// The median of a figure's runs.
-    pub fn median(&self, name: &str) -> Option<f64> {
+    pub(crate) fn median(&self, name: &str) -> Option<f64> {
         let mut runs = self.figures.get(name)?.clone();
         runs.sort_by(f64::total_cmp);
         runs.get(runs.len() / 2).copied()
     }
 
     /// The report as JSON.
-    pub fn finish(&self) -> Result<String> {
+    pub(crate) fn finish(&self) -> Result<String> {
         let mut report = Map::new();
         report.insert("commit".to_owned(), commit().into());
         report.insert("machine".to_owned(), machine(&self.load_average_before));

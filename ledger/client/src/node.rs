@@ -171,13 +171,7 @@ impl NodeClient {
 
     /// The proof of the receipt of a transaction.
     pub fn receipt(&self, id: TransactionId) -> Result<LedgerProof, ClientError> {
-        #[derive(Deserialize)]
-        struct ReceiptAnswer {
-            proof: Json,
-        }
-        let answer: ReceiptAnswer =
-            self.get(&["v1", "transactions", &id.to_string(), "receipt"], &[])?.json()?;
-        LedgerProof::from_json_value(answer.proof).map_err(ClientError::Unproven)
+        self.get(&["v1", "transactions", &id.to_string(), "receipt"], &[])?.proof()
     }
 
     /// Resolves a DID. "Not found" and "deactivated" come as an answer, not as an error.
