@@ -19,6 +19,11 @@
 //! Keys come only from outside: from the issuer's DID document (by the caller) and from the credential's `cnf`.
 //! The header members `jwk`, `jku`, `x5u` and `x5c` are never read.
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
 pub mod date;
 pub mod error;
 pub mod issue;

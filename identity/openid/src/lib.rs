@@ -7,6 +7,11 @@
 //!
 //! [`vci`] is OpenID4VCI 1.0: the issuance of credentials, both sides.
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
 pub mod error;
 pub mod http;
 pub mod url_rules;
