@@ -2,7 +2,6 @@
 //!
 //! This module reads requests and writes answers; finding the record of a version is the resolver's work.
 
-mod negotiate;
 mod options;
 #[cfg(test)]
 mod tests;
@@ -13,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DidDocument, DidRecord, VersionId};
 
-pub use negotiate::{ACCEPTED, Representation, negotiate};
 pub use options::{ResolutionOptions, VersionSelector, parse_identifier};
 pub use time::{format_time_ms, parse_time};
 

@@ -63,9 +63,12 @@ static RECENT: Recent = Recent { shards: [const { Mutex::new(Vec::new()) }; SHAR
 const SHARDS: usize = 64;
 const SHARD_KEYS: usize = 256;
 
+/// The places of one shard; empty until the first key comes.
+type Shard = Mutex<Vec<Option<(String, PublicKey)>>>;
+
 /// A bounded memory of good keys: each text has one place, and the newest text takes it.
 struct Recent {
-    shards: [Mutex<Vec<Option<(String, PublicKey)>>>; SHARDS],
+    shards: [Shard; SHARDS],
 }
 
 impl Recent {

@@ -216,6 +216,17 @@ proptest! {
         prop_assert_eq!(batch.verify(), expected);
     }
 
+    /// Reading remembers keys that it has seen; what is answered must not depend on what was read before.
+    #[test]
+    fn a_key_reads_the_same_however_often_it_is_read(seeds in proptest::collection::vec(any::<[u8; 32]>(), 1..40)) {
+        let texts: Vec<String> = seeds.iter().map(|seed| PublicKey::Ed25519(*seed).to_multikey()).collect();
+        let first: Vec<_> = seeds.iter().map(|seed| PublicKey::ed25519(seed)).collect();
+        for _ in 0..2 {
+            let read: Vec<_> = texts.iter().map(|text| PublicKey::from_multikey(text)).collect();
+            prop_assert_eq!(&read, &first);
+        }
+    }
+
     #[test]
     fn no_text_makes_the_parsers_panic(text in any::<String>(), base58 in "z[1-9A-HJ-NP-Za-km-z]{0,70}") {
         let _ = PublicKey::from_multikey(&text);

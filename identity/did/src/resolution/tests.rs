@@ -129,31 +129,3 @@ fn options_are_read_strictly() {
     assert_eq!(parse_time(&format_time_ms(TIME_MS)), Some(TIME_MS / 1000));
     assert_eq!(format_time_ms(u64::MAX), "9999-12-31T23:59:59Z");
 }
-
-#[test]
-fn accept_headers_choose_the_representation() {
-    let result = Ok(Representation::Result);
-    let document = Ok(Representation::Document);
-    let none = Err(ResolutionError::RepresentationNotSupported);
-    for (accept, expected) in [
-        (None, result.clone()),
-        (Some("*/*"), result.clone()),
-        (Some("application/did-resolution"), result.clone()),
-        (Some("application/did"), document.clone()),
-        (Some("Application/DID"), document.clone()),
-        (Some("application/did+ld+json"), document.clone()),
-        (Some("application/did-resolution, application/did"), result.clone()),
-        (Some("application/did-resolution;q=0.5, application/did"), document.clone()),
-        (Some("application/did;q=0.1, */*;q=0.9"), result.clone()),
-        (Some("text/html, application/did;q=0.8"), document.clone()),
-        (Some("application/ld+json;profile=\"https://w3id.org/did-resolution\""), result.clone()),
-        (Some("application/ld+json; profile=\"https://w3id.org/did-resolution\"; q=0.5"), result.clone()),
-        (Some("text/html"), none.clone()),
-        (Some("application/did;q=0"), none.clone()),
-        (Some("application/did;q=nan"), none.clone()),
-        (Some("application/cbor"), none.clone()),
-        (Some(""), none.clone()),
-    ] {
-        assert_eq!(negotiate(accept), expected, "{accept:?}");
-    }
-}

@@ -147,3 +147,25 @@ fn refusal_vectors_are_refused_with_their_code() {
     ];
     assert!(codes.into_iter().eq(expected));
 }
+
+/// The worked example of the specification shows values of the first chain, broken into lines.
+#[test]
+fn the_worked_example_of_the_specification_is_the_first_chain() {
+    let specification = concat!(env!("CARGO_MANIFEST_DIR"), "/../../specs/did-method.md");
+    let without_space = |text: &str| text.split_whitespace().collect::<String>();
+    let specification = without_space(&std::fs::read_to_string(specification).unwrap());
+    let file = file();
+    let chain = items(items(&file, "chains").first().unwrap(), "steps").to_vec();
+    let (create, rotate) = (chain.first().unwrap(), chain.get(2).unwrap());
+    for name in ["hashed", "hash", "versionId", "record"] {
+        assert!(specification.contains(&without_space(string(create, name))), "{name} of the creation");
+    }
+    for name in ["hashed", "hash", "versionId"] {
+        assert!(specification.contains(&without_space(string(rotate, name))), "{name} of the rotation");
+    }
+    let keys = items(file.get("keys").unwrap(), "public").to_vec();
+    for (index, key) in keys.iter().enumerate().take(2) {
+        assert!(specification.contains(string(key, "multikey")), "key {index}");
+    }
+    assert!(specification.contains(string(keys.get(1).unwrap(), "controlKeyHash")));
+}
