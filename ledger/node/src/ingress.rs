@@ -7,13 +7,13 @@
 //! ```
 //!
 //! [`Gate`] decides and does no waiting: it is given a batch and the time. [`Ingress`] makes batches of what arrives at
-//! about the same time, because signatures are cheaper to check together, and runs them away from the threads that serve
-//! requests or drive consensus.
+//! about the same time, because signatures are cheaper to check together, and runs them away from the threads that
+//! serve requests or drive consensus.
 //!
 //! - Room in pool and queue is asked for before any signature is checked, so that overload costs little.
 //! - The answer is advice: it is given on the newest final state by this node's clock, and the block that takes a
-//!   transaction in decides again. A transaction of another validator that is refused for a reason that may pass is kept:
-//!   that validator may have seen a block that this one has not.
+//!   transaction in decides again. A transaction of another validator that is refused for a reason that may pass is
+//!   kept: that validator may have seen a block that this one has not.
 //! - Nothing here panics, whatever arrives.
 
 use std::sync::Arc;

@@ -3,10 +3,11 @@
 //! The pool does no I/O and reads no clock: the caller says what time it is. It holds these invariants:
 //!
 //! - Nothing enters but [`Checked`] transactions, whose signatures are known to verify.
-//! - Entries are told apart by [`EnvelopeKey`], the hashes of envelope and witness, so that a copy with other signatures or
-//!   another witness cannot shadow the good one. Only inclusion in a finalized block uses an id up.
-//! - Bytes and number of entries are bounded, in total and for each *payer*: the one whose standing lets the transaction
-//!   in (the endorser, the presented credential, else the first signer). Nobody can fill the pool for all others.
+//! - Entries are told apart by [`EnvelopeKey`], the hashes of envelope and witness, so that a copy with other
+//!   signatures or another witness cannot shadow the good one. Only inclusion in a finalized block uses an id up.
+//! - Bytes and number of entries are bounded, in total and for each *payer*: the one whose standing lets the
+//!   transaction in (the endorser, the presented credential, else the first signer). Nobody can fill the pool for all
+//!   others.
 //! - An entry leaves at the end of its validity window at the latest.
 //! - Candidates come in the order of their arrival, so that a transaction is not overtaken forever.
 //! - What is remembered of refused and of finalized transactions is bounded in number and in time.
@@ -78,7 +79,8 @@ impl Pooled for Checked {
         self.block_bytes()
     }
 
-    /// Who pays: an endorser for what it vouches for, a credential for what is presented with it, else the first signer.
+    /// Who pays: an endorser for what it vouches for, a credential for what is presented with it, else the first
+    /// signer.
     fn payer(&self) -> Hash {
         let payload = self.payload();
         if let Some(endorser) = payload.endorser() {
@@ -88,7 +90,10 @@ impl Pooled for Checked {
             return grant.id().0;
         }
         // A transaction has a signer; its shape was checked.
-        payload.signers.first().map_or(Hash::ZERO, |signer| aval_codec::sha256(signer.kid.did().as_str().as_bytes()))
+        payload
+            .signers
+            .first()
+            .map_or(Hash::ZERO, |signer| aval_codec::sha256(signer.kid.did().as_str().as_bytes()))
     }
 
     fn expires_ms(&self) -> u64 {
@@ -242,7 +247,8 @@ impl<T: Pooled> Mempool<T> {
     /// before it spends time on signatures.
     pub fn has_room(&self, size_bytes: usize) -> bool {
         let pool = self.lock();
-        pool.entries.len() < self.limits.entries_max && pool.bytes.saturating_add(size_bytes) <= self.limits.bytes_max
+        pool.entries.len() < self.limits.entries_max
+            && pool.bytes.saturating_add(size_bytes) <= self.limits.bytes_max
     }
 
     /// Transactions for a block, in the order of arrival, as many as fit.
@@ -297,8 +303,8 @@ impl<T: Pooled> Mempool<T> {
     /// Removes every copy of a transaction that can no longer be admitted, and remembers why.
     ///
     /// All copies share payload and issuer-signed presentation, so what one is refused for holds for each.
-    /// A duplicate or a not yet valid transaction is left in place: the block that holds the first may not become final,
-    /// and the second only has to wait.
+    /// A duplicate or a not yet valid transaction is left in place: the block that holds the first may not become
+    /// final, and the second only has to wait.
     pub fn refuse(&self, id: TransactionId, reject: Reject, now_ms: u64) {
         if matches!(reject, Reject::TransactionDuplicate | Reject::TransactionNotYetValid) {
             return;
@@ -367,7 +373,9 @@ impl<T: Pooled> Pool<T> {
         {
             return Err(InsertError::Share);
         }
-        if self.entries.len() >= limits.entries_max || self.bytes.saturating_add(entry.size_bytes) > limits.bytes_max {
+        if self.entries.len() >= limits.entries_max
+            || self.bytes.saturating_add(entry.size_bytes) > limits.bytes_max
+        {
             return Err(InsertError::Full);
         }
         if self.by_id.get(&entry.id).is_some_and(|copies| copies.len() >= COPIES_MAX) {

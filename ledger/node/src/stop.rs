@@ -1,7 +1,7 @@
 //! Being told to stop: Ctrl-C, SIGTERM, or the end of the parent process.
 //!
-//! The first request stops the program in order. A second one, or [`PATIENCE`] without an end, ends it at once: whatever
-//! hangs, the process goes away, and what is on disk is at a block boundary at every moment.
+//! The first request stops the program in order. A second one, or [`PATIENCE`] without an end, ends it at once:
+//! whatever hangs, the process goes away, and what is on disk is at a block boundary at every moment.
 
 use std::io::Read;
 use std::time::Duration;

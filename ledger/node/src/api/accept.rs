@@ -38,8 +38,8 @@ impl Accept {
         Self(ranges)
     }
 
-    /// The first of the client's ranges for which there is an offer. An offer is a media type and its profile, if it has
-    /// one; the first offer stands for a wildcard, unless the client refuses it with weight 0.
+    /// The first of the client's ranges for which there is an offer. An offer is a media type and its profile, if it
+    /// has one; the first offer stands for a wildcard, unless the client refuses it with weight 0.
     pub fn choose<'o, O>(&self, offers: &'o [(&'static str, Option<&'static str>, O)]) -> Option<&'o O> {
         self.0.iter().filter(|range| range.weight > 0).find_map(|range| {
             offers

@@ -38,9 +38,6 @@ enum Format {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct HeaderView {
-    /// What certificates sign and the next block names as its parent.
-    #[schema(value_type = String)]
-    digest: Hash,
     height: u64,
     /// Milliseconds since 1970.
     time: u64,
@@ -73,6 +70,9 @@ pub(super) struct HeaderView {
 /// A block to read. Presentations are never shown: only their hash is.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BlockView {
+    /// The header's digest, by which everybody names the block.
+    #[schema(value_type = String)]
+    digest: Hash,
     header: HeaderView,
     /// Bytes of the block as validators exchange it.
     bytes: usize,
@@ -103,7 +103,6 @@ struct TransactionView {
 impl HeaderView {
     fn of(header: &Header) -> Self {
         Self {
-            digest: header.digest(),
             height: header.height,
             time: header.time_ms,
             time_utc: clock::rfc3339(header.time_ms),
@@ -126,7 +125,8 @@ impl HeaderView {
 
 /// A final block.
 ///
-/// As bytes it is stripped: each presentation is replaced by its hash, which changes nothing that the header commits to.
+/// As bytes it is stripped: each presentation is replaced by its hash, which changes nothing that the header commits
+/// to.
 #[utoipa::path(
     get, path = "/v1/blocks/{height}", tag = "ledger",
     params(("height" = String, Path, description = "A height, or `latest`"), BlockQuery),
@@ -235,7 +235,12 @@ fn view(context: &Context, block: &Block) -> Result<BlockView, Problem> {
             code,
         });
     }
-    Ok(BlockView { header: HeaderView::of(&block.header), bytes: block.encoded_length(), transactions })
+    Ok(BlockView {
+        digest: block.digest(),
+        header: HeaderView::of(&block.header),
+        bytes: block.encoded_length(),
+        transactions,
+    })
 }
 
 fn parse_height(context: &Context, text: &str) -> Result<(u64, bool), Problem> {

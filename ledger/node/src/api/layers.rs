@@ -1,7 +1,8 @@
-//! What happens around every request: an id, a bound on concurrency and time, headers, metrics, and one form for errors.
+//! What happens around every request: an id, a bound on concurrency and time, headers, metrics, and one form for
+//! errors.
 //!
-//! From the outside in: [`observe`] gives the request its id, counts it and turns whatever error a lower layer made into a
-//! problem; panics are caught; [`limit`] sheds load before anything is read; then comes the handler.
+//! From the outside in: [`observe`] gives the request its id, counts it and turns whatever error a lower layer made
+//! into a problem; panics are caught; [`limit`] sheds load before anything is read; then comes the handler.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The REST interface: submit, track, prove, resolve (`/openapi.json` describes it, `specs/openapi/avald.json` is a copy).
+//! The REST interface: submit, track, prove, resolve (`/openapi.json` describes it, `specs/openapi/avald.json` is a
+//! copy).
 //!
 //! | path | what it gives |
 //! |---|---|
@@ -12,9 +13,9 @@
 //! | `GET /v1/genesis` | the genesis file, byte for byte |
 //! | `GET /v1/status`, `/health`, `/ready`, `/metrics`, `/openapi.json` | the node itself |
 //!
-//! Every error is a problem ([`problem`]); a resolution answers in the form of its own specification. Nothing here decides:
-//! the gate does, and what is read comes with a proof, so that nobody has to trust the node that answers. Reads go to the
-//! ledger on the interface's own threads; no request does more than a bounded number of them.
+//! Every error is a problem ([`problem`]); a resolution answers in the form of its own specification. Nothing here
+//! decides: the gate does, and what is read comes with a proof, so that nobody has to trust the node that answers.
+//! Reads go to the ledger on the interface's own threads; no request does more than a bounded number of them.
 
 pub mod accept;
 mod blocks;
@@ -26,9 +27,9 @@ mod proofs;
 mod resolve;
 pub mod server;
 mod state;
-mod transactions;
 #[cfg(test)]
 mod tests;
+mod transactions;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Errors of the REST interface as problem details (RFC 9457), `application/problem+json`.
 //!
-//! `type` is `urn:aval:error:<code>`; the code never changes its meaning. Refusals of a transaction have the codes and the
-//! HTTP status of `specs/errors.md`. The codes below are the interface's own:
+//! `type` is `urn:aval:error:<code>`; the code never changes its meaning. Refusals of a transaction have the codes and
+//! the HTTP status of `specs/errors.md`. The codes below are the interface's own:
 //!
 //! | code | HTTP | meaning |
 //! |---|---|---|

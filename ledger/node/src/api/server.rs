@@ -1,7 +1,7 @@
 //! The listening socket: HTTP/1.1 with bounds on connections, headers and idle time.
 //!
-//! The interface runs on threads of its own, so that load on it cannot take the processor away from consensus beyond what
-//! the operating system shares out, and never blocks one of its threads.
+//! The interface runs on threads of its own, so that load on it cannot take the processor away from consensus beyond
+//! what the operating system shares out, and never blocks one of its threads.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};

@@ -1,8 +1,8 @@
 //! Submitting and tracking transactions.
 //!
-//! The status moves `unknown → pending → final`, `pending → refused → pending` (a refused one may be sent again), and never
-//! leaves `final`. `unknown` is what a node answers that never saw the transaction, lost it in a restart, or forgot a
-//! refusal: sending it again is always safe, because only one copy can become final.
+//! The status moves `unknown → pending → final`, `pending → refused → pending` (a refused one may be sent again), and
+//! never leaves `final`. `unknown` is what a node answers that never saw the transaction, lost it in a restart, or
+//! forgot a refusal: sending it again is always safe, because only one copy can become final.
 
 use std::time::Duration;
 

@@ -28,7 +28,13 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// What to log: error, warn, info, debug, trace, or directives such as `info,aval_node::ingress=debug`.
-    #[arg(long, global = true, env = "AVALD_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "AVALD_LOG",
+        default_value = "warn,aval_node=info",
+        value_name = "FILTER"
+    )]
     log: String,
     /// Log one JSON object per line.
     #[arg(long, global = true, env = "AVALD_LOG_JSON")]

@@ -22,8 +22,8 @@
 //! `documentKeys` are the document's authentication and assertion keys by method id; `controlKeys` change the DID;
 //! `nextControlKeys` are those that the record commits to for the next rotation.
 //!
-//! Each validator is a process of its own that stops when its standard input closes. The operating system closes it when
-//! this process ends, however it ends, so that nothing is left behind.
+//! Each validator is a process of its own that stops when its standard input closes. The operating system closes it
+//! when this process ends, however it ends, so that nothing is left behind.
 
 mod layout;
 mod processes;

@@ -1,8 +1,8 @@
 //! What is remembered of transactions that left the pool: refusals, so that their sender can ask for the reason, and
 //! finalized ids, so that a late copy from a slow peer does not come in again.
 //!
-//! Bounded in number by forgetting the oldest, and in time. Nothing here is needed for safety: a forgotten refusal reads
-//! as unknown, and a finalized transaction that comes in again is refused by the ledger itself.
+//! Bounded in number by forgetting the oldest, and in time. Nothing here is needed for safety: a forgotten refusal
+//! reads as unknown, and a finalized transaction that comes in again is refused by the ledger itself.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,7 +1,8 @@
 //! Dereferencing a DID URL to a verification method, a service or a service's URL (DID Resolution 1.0, section 5).
 //!
 //! The section is still at risk in the specification. What is settled is followed; where a service is selected together
-//! with a `relativeRef` and no DID document is asked for, the URL is the answer (303), since nothing else uses a reference.
+//! with a `relativeRef` and no DID document is asked for, the URL is the answer (303), since nothing else uses a
+//! reference.
 
 use aval_did::DidDocument;
 use aval_did::resolution::{DocumentMetadata, ResolutionError, ResolutionProblem};
@@ -164,7 +165,8 @@ fn select_services(mut document: DidDocument, target: &Target, did: &str) -> Did
     document
 }
 
-/// The URL of the one selected service. Only http and https are sent anywhere, and a reference stays below the endpoint.
+/// The URL of the one selected service. Only http and https are sent anywhere, and a reference stays below the
+/// endpoint.
 fn endpoint(
     selected: &DidDocument,
     relative_ref: Option<&str>,

@@ -54,6 +54,8 @@ enum Form {
 const RESULT: &str = "application/did-resolution";
 const DEREFERENCING: &str = "application/did-url-dereferencing";
 const DOCUMENT: &str = "application/did";
+/// A resolution result for a DID, the resource itself for a DID URL.
+const PLAIN_JSON: &str = "application/json";
 
 /// The first stands for a wildcard and for no header at all.
 const OFFERS: &[(&str, Option<&str>, Form)] = &[
@@ -63,7 +65,7 @@ const OFFERS: &[(&str, Option<&str>, Form)] = &[
     ("application/did+json", None, Form::Content("application/did+json")),
     (DEREFERENCING, None, Form::Dereferencing),
     ("text/uri-list", None, Form::UriList),
-    ("application/json", None, Form::Result("application/json")),
+    (PLAIN_JSON, None, Form::Result(PLAIN_JSON)),
     (
         "application/ld+json",
         Some("https://w3id.org/did-resolution"),
@@ -155,6 +157,7 @@ fn answer(
         Err((error, proof)) => return Ok(refuse(&error, Some(form), proof)),
     };
     if request.target != Target::Document || form == Form::Dereferencing || form == Form::UriList {
+        let form = if form == Form::Result(PLAIN_JSON) { Form::Content(PLAIN_JSON) } else { form };
         return dereference::answer(found, &request, form);
     }
     let status = status(found.result.http_status());

@@ -1,8 +1,8 @@
 //! Reading a resolution request: the identifier in the path, the options in the query.
 //!
 //! By the HTTP binding the identifier is percent-encoded when it has a query or fragment of its own. An identifier that
-//! is not encoded loses its query to the request's; since DID parameters are passed on as resolution options anyway, both
-//! are read together. A parameter that comes twice is refused, because no answer would be the right one.
+//! is not encoded loses its query to the request's; since DID parameters are passed on as resolution options anyway,
+//! both are read together. A parameter that comes twice is refused, because no answer would be the right one.
 
 use std::collections::BTreeMap;
 
