@@ -120,7 +120,7 @@ impl Shape<'_> {
         }
         let size_fits = self.size >= limits::REGISTRY_SIZE_STEP
             && self.size <= limits::REGISTRY_SIZE_MAX
-            && self.size % limits::REGISTRY_SIZE_STEP == 0;
+            && self.size.is_multiple_of(limits::REGISTRY_SIZE_STEP);
         if !size_fits {
             return Err(Reject::RegistryInvalid("size is not a multiple of 1024 up to 2^24".into()));
         }
