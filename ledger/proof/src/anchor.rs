@@ -1,4 +1,5 @@
-//! What a verifier trusts to begin with: a genesis file, and the newest header it has verified (specs/wire.md, "Trust").
+//! What a verifier trusts to begin with: a genesis file, and the newest header it has verified (specs/wire.md,
+//! "Trust").
 //!
 //! The validator set is fixed for now, so genesis alone says who certifies; headers have the fields that a chain of set
 //! changes will need. A checkpoint is never left behind: an answer about the present that stands on an older block is

@@ -1,8 +1,8 @@
 //! The bundle that a node hands out with every answer: header, certificate and claim (specs/wire.md, "Ledger proof").
 //!
-//! The chain of trust is: claim → root in the header → digest of the header → (headers that follow it, each naming its
-//! parent's digest) → certificate → validator set → trust anchor. Every field is either covered by a hash or signature or
-//! compared with one that is, so that no bit of a proof can be changed unnoticed.
+//! The chain of trust is: claim → root in the header → digest of the header → (headers that follow it, each naming
+//! its parent's digest) → certificate → validator set → trust anchor. Every field is either covered by a hash or
+//! signature or compared with one that is, so that no bit of a proof can be changed unnoticed.
 
 use aval_codec::{Hash, Limits, b64u, json, sha256};
 use aval_did::{Did, DidRecord};
@@ -96,8 +96,8 @@ struct Wire {
 
 /// `value` and `leaf` are always there, null where there is none, so that leaving one out is not a second spelling.
 ///
-/// `key_hash` says the key a second time. A proof of absence proves the absence of every key in the same empty place, so
-/// without it a damaged key would make a proof of something else that is true.
+/// `key_hash` says the key a second time. A proof of absence proves the absence of every key in the same empty
+/// place, so without it a damaged key would make a proof of something else that is true.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct StateWire {
@@ -180,8 +180,8 @@ impl LedgerProof {
         }
     }
 
-    /// Checks the bundle against the anchor. State and bare headers must not be older than the anchor's checkpoint, because
-    /// they speak of the present; a receipt may be of any age.
+    /// Checks the bundle against the anchor. State and bare headers must not be older than the anchor's checkpoint,
+    /// because they speak of the present; a receipt may be of any age.
     pub fn verify(&self, anchor: &TrustAnchor) -> Result<Verified, ProofError> {
         let verified = self.verify_past(anchor)?;
         let is_behind = anchor.checkpoint().is_some_and(|seen| self.header.height < seen.header.height);
@@ -241,7 +241,8 @@ impl LedgerProof {
         Ok(certified)
     }
 
-    /// Only for certified headers: that an uncertified one differs from the checkpoint says nothing about the validators.
+    /// Only for certified headers: that an uncertified one differs from the checkpoint says nothing about the
+    /// validators.
     fn check_fork(&self, anchor: &TrustAnchor) -> Result<(), ProofError> {
         let Some(seen) = anchor.checkpoint() else {
             return Ok(());

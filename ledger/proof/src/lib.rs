@@ -1,8 +1,8 @@
 //! All that a wallet needs to trust an answer of a node without trusting the node: tree proofs, finality certificates,
 //! receipt proofs, the bundle of them, and the trust anchor they are checked against.
 //!
-//! Pure functions over bytes: no I/O, no clock, no consensus engine, no tree. `specs/wire.md` describes every byte, so that
-//! this crate is one verifier among others; `tests/interop/python/verify_proof.py` is another.
+//! Pure functions over bytes: no I/O, no clock, no consensus engine, no tree. `specs/wire.md` describes every byte,
+//! so that this crate is one verifier among others; `tests/interop/python/verify_proof.py` is another.
 
 #![cfg_attr(
     not(test),

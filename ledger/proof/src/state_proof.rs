@@ -1,8 +1,9 @@
 //! Proofs that a key has a value in the state tree, or is absent from it (specs/wire.md, "State proof").
 //!
-//! The tree is a Jellyfish Merkle Tree with SHA-256, bit for bit that of the crate `jmt` 0.12; this verifier is our own, so
-//! that a wallet needs no tree, and the tests compare it with that crate. Keys and values enter by their SHA-256. A subtree without keys hashes to a constant, one
-//! with a single key to that key's leaf at whatever depth, any other to its two halves.
+//! The tree is a Jellyfish Merkle Tree with SHA-256, bit for bit that of the crate `jmt` 0.12; this verifier is our
+//! own, so that a wallet needs no tree, and the tests compare it with that crate. Keys and values enter by their
+//! SHA-256. A subtree without keys hashes to a constant, one with a single key to that key's leaf at whatever
+//! depth, any other to its two halves.
 //!
 //! A proof holds the siblings from the bottom to the root. It starts from
 //! - the leaf of the key and value themselves, to prove that the key has the value (`leaf` is left out: it is known);

@@ -1,7 +1,8 @@
 //! The genesis file: the network's first state and, by its hash, its trust anchor (specs/wire.md, "Genesis").
 //!
-//! It is a reviewed JSON file. Its hash is plain SHA-256 over its bytes as they are, so `sha256sum genesis.json` shows it;
-//! nobody needs this program to compare two copies. Everything that all nodes must agree on from the first block is in it.
+//! It is a reviewed JSON file. Its hash is plain SHA-256 over its bytes as they are, so `sha256sum genesis.json`
+//! shows it; nobody needs this program to compare two copies. Everything that all nodes must agree on from the
+//! first block is in it.
 
 use std::net::SocketAddr;
 

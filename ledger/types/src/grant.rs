@@ -1,8 +1,8 @@
 //! Grants: what a presented credential leaves on the ledger (specs/wire.md, "Grant").
 //!
-//! The signed action states the grant in full, validators compare it with the presentation, and executing needs the action
-//! alone. A grant is keyed by the credential's status entry, so one credential makes one grant. It holds enumerations and
-//! identifiers, never a claim about a person.
+//! The signed action states the grant in full, validators compare it with the presentation, and executing needs the
+//! action alone. A grant is keyed by the credential's status entry, so one credential makes one grant. It holds
+//! enumerations and identifiers, never a claim about a person.
 
 use aval_codec::{Hash, hash, tag};
 use aval_did::Did;

@@ -1,9 +1,9 @@
-//! What moves between the nodes of Aval and what is kept: transactions, actions, grants, registries, blocks, receipts, the
-//! genesis file, and the codes of every refusal.
+//! What moves between the nodes of Aval and what is kept: transactions, actions, grants, registries, blocks,
+//! receipts, the genesis file, and the codes of every refusal.
 //!
-//! This crate is data and its exact bytes: strict and bounded decoding, encoding, hashing, and those rules that need neither
-//! state nor clock. It does no I/O, reads no clock, has no floating point, and never panics on input. `specs/wire.md` says
-//! the same in words, and `specs/vectors/` in examples that the tests here read.
+//! This crate is data and its exact bytes: strict and bounded decoding, encoding, hashing, and those rules that
+//! need neither state nor clock. It does no I/O, reads no clock, has no floating point, and never panics on input.
+//! `specs/wire.md` says the same in words, and `specs/vectors/` in examples that the tests here read.
 
 #![cfg_attr(
     not(test),

@@ -1,7 +1,7 @@
 //! The name of a network in a transaction: `aval:<label>:<genesis hash>` (specs/wire.md, "Network").
 //!
-//! It holds the genesis hash, so a transaction or presentation made for one network means nothing in another, even where
-//! two networks share a label.
+//! It holds the genesis hash, so a transaction or presentation made for one network means nothing in another, even
+//! where two networks share a label.
 
 use std::{fmt, str::FromStr};
 

@@ -1,8 +1,8 @@
 //! Receipts: what became of a transaction in a block (specs/wire.md, "Receipt").
 //!
-//! A receipt's bytes are compact JSON with a fixed order of fields. They are leaves of the block's receipts root, so every
-//! node has to write the same bytes: [`Receipt::encode`] is the only way to make them, and decoding refuses bytes that
-//! encoding would not give. An event names identifiers, never a claim.
+//! A receipt's bytes are compact JSON with a fixed order of fields. They are leaves of the block's receipts root,
+//! so every node has to write the same bytes: [`Receipt::encode`] is the only way to make them, and decoding
+//! refuses bytes that encoding would not give. An event names identifiers, never a claim.
 
 use aval_codec::{Hash, Limits, hash, json, merkle, tag};
 use aval_did::{Did, VersionId};

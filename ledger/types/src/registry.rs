@@ -1,7 +1,7 @@
 //! Status registries: who answers for which status lists, and with how many bits (specs/wire.md, "Registry").
 //!
-//! A registry has one owner and one purpose, and names the exact URIs of its lists; a URI belongs to one registry of the
-//! network. The bits themselves are state of their own and live in chunks beside these records.
+//! A registry has one owner and one purpose, and names the exact URIs of its lists; a URI belongs to one registry
+//! of the network. The bits themselves are state of their own and live in chunks beside these records.
 
 use std::{fmt, str::FromStr};
 

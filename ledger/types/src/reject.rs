@@ -11,14 +11,15 @@ use aval_did::DidError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! rejects {
-    ($($(#[$attribute:meta])* $name:ident $(($detail:ident))? = $code:literal, $status:literal, $title:literal, $help:literal;)*) => {
+    ($(
+        $name:ident $(($detail:ident))? = $code:literal, $status:literal, $title:literal, $help:literal;
+    )*) => {
         /// A refusal with a stable code. See the module's documentation and specs/errors.md.
         #[derive(Debug, Clone)]
         #[non_exhaustive]
         pub enum Reject {
             $(
                 #[doc = concat!("`", $code, "`: ", $title, ". ", $help)]
-                $(#[$attribute])*
                 $name $((rejects!(@detail $detail)))?,
             )*
         }
@@ -278,9 +279,9 @@ pub fn errors_markdown() -> String {
         "# Error codes\n\n\
          Generated from `ledger/types/src/reject.rs`; a test keeps this file up to date.\n\n\
          Every refusal of a transaction has one of these codes: in the answer of `POST /v1/transactions`\n\
-         (`application/problem+json`, `type` is `urn:aval:error:<code>`), in a transaction's status, and in the receipt of a\n\
-         transaction that was overtaken. A code never changes its meaning. *Retry* says whether the same signed bytes may\n\
-         succeed later.\n",
+         (`application/problem+json`, `type` is `urn:aval:error:<code>`), in a transaction's status, and in the\n\
+         receipt of a transaction that was overtaken. A code never changes its meaning. *Retry* says whether the\n\
+         same signed bytes may succeed later.\n",
     );
     let mut group = "";
     for reject in Reject::ALL {

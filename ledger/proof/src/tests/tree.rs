@@ -70,8 +70,9 @@ impl Tree {
     }
 }
 
-/// Our encoding of a `jmt` proof: option of leaf (u8, key hash, value hash), u32 LE number of siblings, each u8 kind (0 empty,
-/// 1 inner node: two hashes, 2 leaf: key hash, value hash). A leaf that is the key's own is left out.
+/// Our encoding of a `jmt` proof: option of leaf (u8, key hash, value hash), u32 LE number of siblings, each u8
+/// kind (0 empty, 1 inner node: two hashes, 2 leaf: key hash, value hash). A leaf that is the key's own is left
+/// out.
 fn convert(borsh: &[u8], key_hash: &Hash) -> StateProof {
     let mut reader = Reader::new(borsh);
     let pair = |reader: &mut Reader<'_>| (reader.hash().unwrap(), reader.hash().unwrap());

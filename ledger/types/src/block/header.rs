@@ -1,7 +1,7 @@
 //! The header of a block: 337 bytes of fixed layout that commit to everything (specs/wire.md, "Header").
 //!
-//! A certificate signs the header's digest, so it certifies order (parent), content (transactions, witnesses) and outcome
-//! (receipts, state) together, and a light client needs nothing but headers.
+//! A certificate signs the header's digest, so it certifies order (parent), content (transactions, witnesses) and
+//! outcome (receipts, state) together, and a light client needs nothing but headers.
 
 use aval_codec::{BinaryError, Hash, Reader, Writer, tag};
 

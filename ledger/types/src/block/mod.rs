@@ -1,11 +1,11 @@
 //! Blocks: header, body, and the two forms of the body's witnesses (specs/wire.md, "Block").
 //!
-//! A block's digest is its header's digest. Decoding recomputes from the body the two roots that need no execution and
-//! refuses a body that is not the header's, so that a forged body never reaches a cache that is keyed by digest. The other
-//! two roots (receipts, state) are checked by executing the block.
+//! A block's digest is its header's digest. Decoding recomputes from the body the two roots that need no execution
+//! and refuses a body that is not the header's, so that a forged body never reaches a cache that is keyed by
+//! digest. The other two roots (receipts, state) are checked by executing the block.
 //!
-//! Live blocks carry full witnesses. A stripped block has each witness replaced by its hash: same digest, and acceptable
-//! only beside a finality certificate, because whoever votes must have seen the witnesses.
+//! Live blocks carry full witnesses. A stripped block has each witness replaced by its hash: same digest, and
+//! acceptable only beside a finality certificate, because whoever votes must have seen the witnesses.
 
 mod header;
 

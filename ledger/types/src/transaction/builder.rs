@@ -1,7 +1,8 @@
 //! Making transactions: what a wallet, an issuer or a test does (specs/wire.md, "Transaction").
 //!
-//! Building and signing are apart, because signers may sit at different machines: [`UnsignedTransaction`] has the payload's
-//! bytes and the id, each signer makes its signature from it, and [`UnsignedTransaction::assemble`] joins them.
+//! Building and signing are apart, because signers may sit at different machines: [`UnsignedTransaction`] has the
+//! payload's bytes and the id, each signer makes its signature from it, and [`UnsignedTransaction::assemble`] joins
+//! them.
 
 use aval_codec::Hash;
 use aval_did::SigningKey;

@@ -2,15 +2,15 @@
 //!
 //! Invariants of a [`SignedTransaction`], whichever way it came to be:
 //! - payload and headers were read by the strict JSON reader and are within the bounds of [`crate::limits`];
-//! - the signers fit the action, all DIDs are of the payload's network, and there is one signature per signer, in order,
-//!   whose header names the signer's key and an algorithm that fits it;
+//! - the signers fit the action, all DIDs are of the payload's network, and there is one signature per signer, in
+//!   order, whose header names the signer's key and an algorithm that fits it;
 //! - ES256 signatures have a low S;
 //! - the bytes that were signed are kept as they were, so the envelope and the JWS can be written again exactly.
 //!
 //! That the signatures verify is not among them: `aval-machine` checks that, in batches.
 //!
-//! The id is a hash over the payload alone, so nobody can make a second transaction out of one by changing a header or a
-//! signature.
+//! The id is a hash over the payload alone, so nobody can make a second transaction out of one by changing a header
+//! or a signature.
 
 mod builder;
 mod envelope;
