@@ -1,7 +1,7 @@
 //! Control: which keys may change a DID, and which keys come next. Specification §5.
 //!
-//! Control keys are apart from the keys of the document: a service that signs with a document key all day never holds the
-//! key that can replace the document. The next control keys are committed to by hash before anybody has seen them
+//! Control keys are apart from the keys of the document: a service that signs with a document key all day never holds
+//! the key that can replace the document. The next control keys are committed to by hash before anybody has seen them
 //! (pre-rotation), so that a thief of the current keys cannot rotate the owner out.
 
 use aval_codec::{Hash, hash, tag};

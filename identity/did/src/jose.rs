@@ -1,9 +1,9 @@
 //! Compact JWS (RFC 7515) with protected headers that are read strictly.
 //!
-//! The reader decides what a header may say, never the header: members that the caller did not name are refused, `crit`,
-//! `jku`, `x5u` and `x5c` are refused always, a `jwk` is refused unless the caller expects one, and nothing is ever
-//! fetched. `alg` is one of [`Algorithm`]'s two and must be the one of the key that the caller verifies with, so neither
-//! `none` nor a confused algorithm exists here.
+//! The reader decides what a header may say, never the header: members that the caller did not name are refused,
+//! `crit`, `jku`, `x5u` and `x5c` are refused always, a `jwk` is refused unless the caller expects one, and nothing
+//! is ever fetched. `alg` is one of [`Algorithm`]'s two and must be the one of the key that the caller verifies with,
+//! so neither `none` nor a confused algorithm exists here.
 
 use std::collections::BTreeMap;
 
@@ -143,8 +143,8 @@ pub struct CompactJws {
 }
 
 impl CompactJws {
-    /// Takes a compact JWS of at most `bytes_max` bytes apart. base64url is read canonically, so that the parts encode to
-    /// the same text again.
+    /// Takes a compact JWS of at most `bytes_max` bytes apart. base64url is read canonically, so that the parts
+    /// encode to the same text again.
     pub fn parse(text: &str, bytes_max: usize) -> Result<Self, JoseError> {
         if text.len() > bytes_max {
             return Err(JoseError::TooLarge);

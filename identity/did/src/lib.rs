@@ -1,8 +1,10 @@
-//! The DID method `did:aval`: keys, identifiers, documents, the operations on them and the rules those operations obey.
+//! The DID method `did:aval`: keys, identifiers, documents, the operations on them and the rules those operations
+//! obey.
 //!
-//! `specs/did-method.md` is the specification; the modules follow its sections. Everything here is a pure function of its
-//! arguments: [`rules`] takes a record, an operation, the keys that signed it and the block's time, and returns the next
-//! record or a [`DidError`] with a stable code. There is no I/O and no clock; the only randomness is in making new keys.
+//! `specs/did-method.md` is the specification; the modules follow its sections. Everything here is a pure function of
+//! its arguments: [`rules`] takes a record, an operation, the keys that signed it and the block's time, and returns
+//! the next record or a [`DidError`] with a stable code. There is no I/O and no clock; the only randomness is in
+//! making new keys.
 //!
 //! - [`syntax`]: `did:aval:<network>:<id>`, DID URLs, `<n>-<multihash>` version ids.
 //! - [`key`]: Ed25519 (ZIP-215) and P-256 keys, multikey, JWK, single and batched verification.

@@ -1,8 +1,8 @@
 //! The four operations on a DID and the hashes they stand under. Specification §6.
 //!
-//! They are the ledger's actions `did.create`, `did.update`, `did.rotate` and `did.deactivate` (without the grant that a
-//! creation may carry beside them). Reading one refuses unknown members and nulls, so that the text that was signed is the
-//! text that is hashed, up to RFC 8785.
+//! They are the ledger's actions `did.create`, `did.update`, `did.rotate` and `did.deactivate` (without the grant
+//! that a creation may carry beside them). Reading one refuses unknown members and nulls, so that the text that was
+//! signed is the text that is hashed, up to RFC 8785.
 
 use aval_codec::{Hash, Json, JsonError, hash, json, tag};
 use serde::{Deserialize, Serialize};
@@ -113,7 +113,8 @@ impl Operation {
         }
     }
 
-    /// The version that this operation makes: `1-<id>` for a creation, else one more than `previous` with the version hash.
+    /// The version that this operation makes: `1-<id>` for a creation, else one more than `previous` with the version
+    /// hash.
     pub fn version_id(&self) -> VersionId {
         let (did, previous) = match self {
             Operation::Create(operation) => return VersionId { number: 1, hash: operation.did.inception() },

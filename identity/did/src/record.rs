@@ -1,7 +1,7 @@
 //! The record that the ledger keeps of a DID: the value of one state entry. Specification §7.
 //!
-//! Its bytes are the compact JSON of [`DidRecord`] with members in the order of the fields. They are hashed into the state
-//! tree, so the order and the names are part of the protocol.
+//! Its bytes are the compact JSON of [`DidRecord`] with members in the order of the fields. They are hashed into the
+//! state tree, so the order and the names are part of the protocol.
 
 use aval_codec::{Hash, JsonError, Limits, json};
 use serde::{Deserialize, Serialize};

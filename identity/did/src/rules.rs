@@ -1,8 +1,8 @@
 //! The rules: what each operation demands of the record it changes, and the record that follows. Specification §6.
 //!
-//! Every function is pure. `signers` are the keys whose signatures over the operation have already been verified, one entry
-//! a signature; whether a grant or an endorser pays for a creation or an update is decided elsewhere. Checks come in one
-//! fixed order, so that an operation with several faults gets the same code on every node.
+//! Every function is pure. `signers` are the keys whose signatures over the operation have already been verified, one
+//! entry a signature; whether a grant or an endorser pays for a creation or an update is decided elsewhere. Checks
+//! come in one fixed order, so that an operation with several faults gets the same code on every node.
 
 use crate::operation::{Create, Deactivate, Operation, Rotate, Update};
 use crate::{Allowance, Control, DidError, DidRecord, Document, PublicKey, VersionId};

@@ -1,7 +1,7 @@
 //! Identifiers: `did:aval:<network>:<id>`, DID URLs of any method, and version ids. Specification §2.
 //!
-//! The id is base58btc over a SHA-256 multihash (0x12 0x20 and 32 bytes), always 46 characters that begin with `Qm`. Base58
-//! reads exactly one text for given bytes, so a [`Did`] has one spelling and may be compared as text.
+//! The id is base58btc over a SHA-256 multihash (0x12 0x20 and 32 bytes), always 46 characters that begin with `Qm`.
+//! Base58 reads exactly one text for given bytes, so a [`Did`] has one spelling and may be compared as text.
 
 use std::fmt;
 use std::str::FromStr;

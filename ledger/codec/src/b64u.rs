@@ -1,5 +1,5 @@
-//! base64url without padding (RFC 4648 §5, RFC 7515 §2), read strictly: no padding, no white space, no other alphabet, and
-//! the unused low bits of the last character are zero. One byte string therefore has one spelling.
+//! base64url without padding (RFC 4648 §5, RFC 7515 §2), read strictly: no padding, no white space, no other
+//! alphabet, and the unused low bits of the last character are zero. One byte string therefore has one spelling.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

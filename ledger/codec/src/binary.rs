@@ -1,7 +1,7 @@
 //! Fixed-width big-endian binary: what blocks, headers and envelopes are made of.
 //!
-//! [`Reader`] never reads past its end and never panics; every length is bounded by the caller before anything is copied.
-//! [`varint`] is the unsigned LEB128 of the consensus engine's signed messages.
+//! [`Reader`] never reads past its end and never panics; every length is bounded by the caller before anything is
+//! copied. [`varint`] is the unsigned LEB128 of the consensus engine's signed messages.
 
 use crate::Hash;
 
@@ -190,7 +190,8 @@ impl Writer {
     }
 }
 
-/// Unsigned LEB128 in its shortest form: seven bits a byte, the lowest first, the high bit set on all bytes but the last.
+/// Unsigned LEB128 in its shortest form: seven bits a byte, the lowest first, the high bit set on all bytes but the
+/// last.
 pub fn varint(value: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(10);
     let mut rest = value;
@@ -249,7 +250,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_input_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64), limit in 0usize..80) {
+        fn no_input_makes_the_reader_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..64),
+            limit in 0usize..80,
+        ) {
             let mut reader = Reader::new(&bytes);
             while reader.bytes_u16(limit).is_ok() {}
             let _ = reader.bytes_u32(limit);

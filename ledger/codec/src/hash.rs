@@ -1,7 +1,7 @@
 //! The 32-byte hash of the whole system and the domain tags that keep its uses apart.
 //!
-//! `hash(tag, parts)` is SHA-256 over the tag's ASCII bytes, one zero byte and the parts joined without separators. No tag
-//! contains a zero byte, so two tags never yield the same input.
+//! `hash(tag, parts)` is SHA-256 over the tag's ASCII bytes, one zero byte and the parts joined without separators.
+//! No tag contains a zero byte, so two tags never yield the same input.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,9 +1,10 @@
-//! Encodings that everything of Aval shares: hashes with domain tags, base64url, strict JSON, RFC 6962 Merkle lists and
-//! fixed-width binary.
+//! Encodings that everything of Aval shares: hashes with domain tags, base64url, strict JSON, RFC 6962 Merkle lists
+//! and fixed-width binary.
 //!
-//! This is the lowest crate. It does no I/O, reads no clock, uses no floating point and keeps no state; every function is a
-//! pure function of its arguments, so that all nodes on all machines get the same bytes. Input of any kind yields an error,
-//! never a panic. `specs/wire.md` and `specs/did-method.md` describe every byte that passes through here.
+//! This is the lowest crate. It does no I/O, reads no clock, uses no floating point and keeps no state; every
+//! function is a pure function of its arguments, so that all nodes on all machines get the same bytes. Input of any
+//! kind yields an error, never a panic. `specs/wire.md` and `specs/did-method.md` describe every byte that passes
+//! through here.
 
 #![cfg_attr(
     not(test),

@@ -1,7 +1,8 @@
 //! The Merkle list of RFC 6962 §2.1 (RFC 9162 §2.1): one root over an ordered list, with inclusion proofs.
 //!
-//! Leaf = SHA-256(0x00 || leaf bytes), node = SHA-256(0x01 || left || right); a list of n > 1 leaves splits at the largest
-//! power of two below n; the empty list's root is SHA-256 of nothing. A proof lists siblings from the leaf up to the root.
+//! Leaf = SHA-256(0x00 || leaf bytes), node = SHA-256(0x01 || left || right); a list of n > 1 leaves splits at the
+//! largest power of two below n; the empty list's root is SHA-256 of nothing. A proof lists siblings from the leaf up
+//! to the root.
 
 use sha2::{Digest, Sha256};
 
@@ -47,7 +48,8 @@ pub fn inclusion_proof<L: AsRef<[u8]>>(leaves: &[L], index: usize) -> Option<Vec
     Some(siblings)
 }
 
-/// True if `leaf` is number `index` of the `count` leaves under `root`. A proof with a sibling too many or too few is false.
+/// True if `leaf` is number `index` of the `count` leaves under `root`. A proof with a sibling too many or too few is
+/// false.
 pub fn verify_inclusion(root: &Hash, leaf: &[u8], index: u64, count: u64, siblings: &[Hash]) -> bool {
     if index >= count {
         return false;

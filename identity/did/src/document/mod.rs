@@ -1,4 +1,5 @@
-//! Documents: the relative content that operations carry, and the W3C DID document that it expands to. Specification §4.
+//! Documents: the relative content that operations carry, and the W3C DID document that it expands to. Specification
+//! §4.
 //!
 //! Content names neither the DID nor a controller, because at inception the DID is a hash of the content. It has one
 //! spelling: members that would be empty are left out (an empty array is refused), so the JSON that was signed is, by

@@ -1,10 +1,10 @@
 //! Verifying many signatures at once.
 //!
-//! Ed25519 signatures are checked by one random linear combination (`ed25519-zebra`). If a batch fails, it is halved until
-//! the bad ones are found, so that each signature gets the answer it would get alone. The combination's coefficients come
-//! from a hash over everything that is queued, not from the system: the outcome then is a function of the input, and this
-//! crate needs no source of randomness to verify. A forger would have to find an input whose own hash cancels its error,
-//! which is as hard as guessing 128 bits.
+//! Ed25519 signatures are checked by one random linear combination (`ed25519-zebra`). If a batch fails, it is halved
+//! until the bad ones are found, so that each signature gets the answer it would get alone. The combination's
+//! coefficients come from a hash over everything that is queued, not from the system: the outcome then is a function
+//! of the input, and this crate needs no source of randomness to verify. A forger would have to find an input whose
+//! own hash cancels its error, which is as hard as guessing 128 bits.
 
 use aval_codec::{Hash, sha256};
 use ed25519_zebra::batch;

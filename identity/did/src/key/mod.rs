@@ -1,8 +1,9 @@
 //! Public keys and the two signature algorithms. Specification §3.
 //!
-//! Signature rules are consensus rules, so each has one meaning here: `EdDSA` is Ed25519 by ZIP-215 (cofactored, the same
-//! answer alone and in a batch), `ES256` is ECDSA over P-256 with SHA-256 and a 64-byte `r || s`. Blocks carry only the
-//! low-S form of an ES256 signature; whatever comes from outside is normalized on entry, see [`normalize_es256_low_s`].
+//! Signature rules are consensus rules, so each has one meaning here: `EdDSA` is Ed25519 by ZIP-215 (cofactored, the
+//! same answer alone and in a batch), `ES256` is ECDSA over P-256 with SHA-256 and a 64-byte `r || s`. Blocks carry
+//! only the low-S form of an ES256 signature; whatever comes from outside is normalized on entry, see
+//! [`normalize_es256_low_s`].
 
 mod batch;
 mod jwk;
@@ -81,8 +82,8 @@ pub enum KeyError {
     Signature,
 }
 
-/// A public key for signatures. Every parser of this module refuses what a document must not name: Ed25519 keys of small
-/// order or non-canonical encoding and P-256 points off the curve. As text and in JSON it is a multikey.
+/// A public key for signatures. Every parser of this module refuses what a document must not name: Ed25519 keys of
+/// small order or non-canonical encoding and P-256 points off the curve. As text and in JSON it is a multikey.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PublicKey {
     /// 32 bytes, RFC 8032.
@@ -125,8 +126,8 @@ impl PublicKey {
         multikey::encode(self)
     }
 
-    /// Reads a public JWK (`OKP`/`Ed25519` or `EC`/`P-256`). Members that do not make the key are ignored, except that a
-    /// private key is refused.
+    /// Reads a public JWK (`OKP`/`Ed25519` or `EC`/`P-256`). Members that do not make the key are ignored, except
+    /// that a private key is refused.
     pub fn from_jwk(jwk: &Json) -> Result<Self, KeyError> {
         jwk::from_json(jwk)
     }

@@ -55,9 +55,9 @@ fn decode_checked(text: &str) -> Result<PublicKey, KeyError> {
     }
 }
 
-/// Keys that were read lately. The same few keys come up several times for every transaction (in its kid, its document, the
-/// DID's record), and checking a point costs as much as a quarter of a signature. Reading is a pure function of the text,
-/// so remembering its outcome changes nothing but the time that it takes.
+/// Keys that were read lately. The same few keys come up several times for every transaction (in its kid, its
+/// document, the DID's record), and checking a point costs as much as a quarter of a signature. Reading is a pure
+/// function of the text, so remembering its outcome changes nothing but the time that it takes.
 static RECENT: Recent = Recent { shards: [const { Mutex::new(Vec::new()) }; SHARDS] };
 
 const SHARDS: usize = 64;

@@ -1,3 +1,5 @@
+//! Keys and signatures, against published vectors and against each other.
+
 use std::path::PathBuf;
 
 use aval_codec::{Json, Limits, json};
@@ -133,8 +135,8 @@ fn both_forms_of_an_es256_signature_verify_and_only_one_goes_into_a_block() {
     }
 }
 
-/// The edge cases on which Ed25519 libraries disagree: "Taming the many EdDSAs". The expected answers are those of ZIP-215,
-/// computed from its definition apart from this code.
+/// The edge cases on which Ed25519 libraries disagree: "Taming the many EdDSAs". The expected answers are those of
+/// ZIP-215, computed from its definition apart from this code.
 #[test]
 fn speccheck_cases_get_the_answers_of_zip_215_alone_and_in_batches() {
     let folder = std::env::var_os("AVAL_VECTORS").map_or_else(

@@ -1,7 +1,7 @@
 //! Checking keys and single signatures.
 //!
-//! Ed25519 keys are checked with `ed25519-dalek`'s point arithmetic, but signatures are verified with `ed25519-zebra`: its
-//! ZIP-215 rules give the same answer for one signature and for a batch, which dalek's do not.
+//! Ed25519 keys are checked with `ed25519-dalek`'s point arithmetic, but signatures are verified with
+//! `ed25519-zebra`: its ZIP-215 rules give the same answer for one signature and for a batch, which dalek's do not.
 
 use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature as P256Signature, VerifyingKey as P256Key};
@@ -63,8 +63,8 @@ pub(super) fn verify(key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> R
 
 /// The low-S form of a 64-byte ES256 signature; `None` if `r` or `s` is zero or not below the group order.
 ///
-/// Of every valid signature (r, s) the pair (r, n − s) is valid too. Blocks carry the one with s ≤ n/2, so that nobody can
-/// make a second spelling of a transaction's signature.
+/// Of every valid signature (r, s) the pair (r, n − s) is valid too. Blocks carry the one with s ≤ n/2, so that
+/// nobody can make a second spelling of a transaction's signature.
 pub fn normalize_es256_low_s(signature: &[u8; 64]) -> Option<[u8; 64]> {
     let signature = P256Signature::from_slice(signature).ok()?;
     Some(signature.normalize_s().to_bytes().into())

@@ -59,8 +59,8 @@ impl VersionSelector {
     }
 }
 
-/// Reads the identifier of a request to a resolver for `network`. DIDs of another method, and `did:aval` DIDs of another
-/// network, are `METHOD_NOT_SUPPORTED`; `did:aval` text that is not of this method's syntax is `INVALID_DID`.
+/// Reads the identifier of a request to a resolver for `network`. DIDs of another method, and `did:aval` DIDs of
+/// another network, are `METHOD_NOT_SUPPORTED`; `did:aval` text that is not of this method's syntax is `INVALID_DID`.
 pub fn parse_identifier(text: &str, network: &str) -> Result<Did, ResolutionError> {
     if !syntax::is_did(text) {
         return Err(ResolutionError::InvalidDid);

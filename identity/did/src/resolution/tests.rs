@@ -1,3 +1,5 @@
+//! Results, metadata, errors and options of resolution.
+
 use super::*;
 use crate::rules::{apply_deactivate, apply_update, genesis_record};
 use crate::tests::{NETWORK, TIME_MS, create, document, keys};

@@ -1,3 +1,5 @@
+//! Content of documents: what is allowed, found and expanded.
+
 use aval_codec::{Limits, json};
 
 use super::{document, key, p256_key, service};

@@ -1,3 +1,5 @@
+//! `did:key` and `did:jwk`.
+
 use super::{key, p256_key};
 use crate::PublicKey;
 use crate::holder::HolderDid;

@@ -1,3 +1,5 @@
+//! Compact JWS: signing, and the headers that are refused.
+
 use aval_codec::{Json, b64u};
 use proptest::prelude::*;
 

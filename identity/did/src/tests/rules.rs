@@ -1,3 +1,5 @@
+//! Each rule of each operation, with the cases that it refuses.
+
 use proptest::prelude::*;
 
 use super::{NETWORK, TIME_MS, control, create, document, key, keys, p256_key, service};

@@ -1,3 +1,5 @@
+//! Identifiers, version ids and DID URLs.
+
 use proptest::prelude::*;
 
 use crate::syntax::{Did, DidUrl, VersionId, is_did, is_network_label, multihash_text, parse_multihash};

@@ -1,13 +1,13 @@
 //! The one strict JSON reader for everything that consensus, signatures or hashes depend on.
 //!
-//! It reads RFC 8259 text of a bounded size and depth and refuses what implementations read differently: a key twice in one
-//! object, numbers that are not plain integers within ±(2^53 − 1) (no fraction, no exponent, no `-0`), lone surrogates,
-//! invalid UTF-8, a byte order mark, anything after the value. What it accepts has one meaning and, by [`Json::to_jcs`],
-//! one canonical spelling (RFC 8785).
+//! It reads RFC 8259 text of a bounded size and depth and refuses what implementations read differently: a key twice
+//! in one object, numbers that are not plain integers within ±(2^53 − 1) (no fraction, no exponent, no `-0`), lone
+//! surrogates, invalid UTF-8, a byte order mark, anything after the value. What it accepts has one meaning and, by
+//! [`Json::to_jcs`], one canonical spelling (RFC 8785).
 //!
-//! Rust types are filled from [`Json`] and never from serde_json's reader, so that the `arbitrary_precision` feature, which
-//! any crate of a build may switch on, changes no result. [`strictly`] closes one gap of serde's derive: a struct inside a
-//! `#[serde(tag)]` enum can otherwise be given as an array.
+//! Rust types are filled from [`Json`] and never from serde_json's reader, so that the `arbitrary_precision` feature,
+//! which any crate of a build may switch on, changes no result. [`strictly`] closes one gap of serde's derive: a
+//! struct inside a `#[serde(tag)]` enum can otherwise be given as an array.
 
 mod deserialize;
 mod jcs;
@@ -149,9 +149,9 @@ pub fn to_jcs<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, JsonError> {
     Ok(to_json(value)?.to_jcs())
 }
 
-/// For `#[serde(deserialize_with)]`: reads a [`Json`] first and fills `T` from that, so that structs are objects and null is
-/// not "absent" however the surrounding type buffers its content. On an `Option` field, together with `#[serde(default)]`,
-/// use [`strictly_some`].
+/// For `#[serde(deserialize_with)]`: reads a [`Json`] first and fills `T` from that, so that structs are objects and
+/// null is not "absent" however the surrounding type buffers its content. On an `Option` field, together with
+/// `#[serde(default)]`, use [`strictly_some`].
 pub fn strictly<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
     from_json(Json::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }

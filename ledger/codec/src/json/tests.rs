@@ -1,3 +1,5 @@
+//! What the strict reader takes and refuses, and what it writes.
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -243,7 +245,8 @@ fn jcs_vectors_of_rfc_8785_without_floats() {
         }
     }
     refused.sort();
-    // Those two have floats, which this reader refuses. The integral float of one of them is written as an integer here.
+    // Those two have floats, which this reader refuses. The integral float of one of them is written as an integer
+    // here.
     assert_eq!(refused, ["structures.json", "values.json"]);
     let input = fs::read_to_string(folder.join("input/structures.json")).unwrap().replace("56.0", "56");
     let output = fs::read(folder.join("output/structures.json")).unwrap();

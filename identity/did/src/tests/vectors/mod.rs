@@ -1,8 +1,8 @@
 //! `specs/vectors/did.json`: what an implementation in another language must agree with.
 //!
-//! `AVAL_WRITE_VECTORS=1 cargo test -p aval-did the_vector_file` writes the file anew. Without it, the file must be the one
-//! that this code would write, so that a change of format cannot pass unseen, and every vector is replayed from the file
-//! alone.
+//! `AVAL_WRITE_VECTORS=1 cargo test -p aval-did the_vector_file` writes the file anew. Without it, the file must be
+//! the one that this code would write, so that a change of format cannot pass unseen, and every vector is replayed
+//! from the file alone.
 
 mod generate;
 mod refusals;
