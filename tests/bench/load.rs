@@ -141,7 +141,9 @@ impl Load {
             }
             let drained = Instant::now() + DRAIN;
             while Instant::now() < drained && !lock(&under_way).is_empty() {
-                back.extend(finals(network, height, &under_way, &failures)?.into_iter().map(|(sent, _)| sent.member));
+                back.extend(
+                    finals(network, height, &under_way, &failures)?.into_iter().map(|(sent, _)| sent.member),
+                );
             }
             Ok(())
         })?;

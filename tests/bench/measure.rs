@@ -26,11 +26,13 @@ impl Machine {
             let Some(id) = network.process(index) else { continue };
             let stat = fs::read_to_string(format!("/proc/{id}/stat")).context("a node's stat")?;
             let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-            let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+            let ticks =
+                |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
             machine.cpu_ms += (ticks(11) + ticks(12)) * 1000.0 / TICKS_PER_SECOND;
             let status = fs::read_to_string(format!("/proc/{id}/status")).context("a node's status")?;
             let rss = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
-            let kib: f64 = rss.split_whitespace().nth(1).and_then(|text| text.parse().ok()).unwrap_or_default();
+            let kib: f64 =
+                rss.split_whitespace().nth(1).and_then(|text| text.parse().ok()).unwrap_or_default();
             machine.rss_mib_max = machine.rss_mib_max.max(kib / 1024.0);
             machine.disk_bytes += folder_bytes(&network.home(index)) as f64;
         }

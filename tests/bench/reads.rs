@@ -57,7 +57,8 @@ fn read(base: &str, dids: &[Did], accept: &str, length: Duration) -> Result<(u64
     let (mut count, mut bytes) = (0, 0);
     while Instant::now() < deadline {
         let did = &dids[rand::rng().random_range(0..dids.len())];
-        let mut response = agent.get(format!("{base}/1.0/identifiers/{did}")).header("Accept", accept).call()?;
+        let mut response =
+            agent.get(format!("{base}/1.0/identifiers/{did}")).header("Accept", accept).call()?;
         bytes += response.body_mut().read_to_vec()?.len() as u64;
         count += 1;
     }

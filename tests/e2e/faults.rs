@@ -26,7 +26,15 @@ fn members(network: &Network, numbers: std::ops::Range<u64>) -> Result<Vec<Party
 }
 
 /// Submits one update of each company to a node.
-fn update_all(network: &Network, companies: &mut [Party], node: usize, revision: u64) -> Result<Vec<TransactionId>> {
+fn update_all(
+    network: &Network,
+    companies: &mut [Party],
+    node: usize,
+    revision: u64,
+) -> Result<Vec<TransactionId>> {
+    // A node that has not yet caught up would refuse, in good faith, what builds on newer state.
+    let (height, _) = network.head(0)?;
+    network.wait_height(node, height)?;
     let client = network.client(node)?;
     companies
         .iter_mut()

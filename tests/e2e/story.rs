@@ -36,9 +36,9 @@ fn a_credential_lets_a_company_write_until_it_is_revoked_and_it_can_still_rotate
     ensure!(verified.code == 0, "{verified:?}");
     let forged = reader.home().join("forged.json");
     let mut bundle: Value = serde_json::from_str(&std::fs::read_to_string(proof)?)?;
-    let height = text(&bundle, "/header")?.to_owned();
-    let flipped = if height.starts_with('A') { "B" } else { "A" };
-    bundle["header"] = Value::String(format!("{flipped}{}", &height[1..]));
+    let signature = text(&bundle, "/certificate/signatures/0")?.to_owned();
+    let flipped = if signature.starts_with('A') { "B" } else { "A" };
+    bundle["certificate"]["signatures"][0] = Value::String(format!("{flipped}{}", &signature[1..]));
     std::fs::write(&forged, bundle.to_string())?;
     let refused = reader.run(&["proof", "verify", forged.to_str().context("a UTF-8 path")?])?;
     ensure!(refused.code == 3, "a forged proof: {refused:?}");
@@ -53,7 +53,8 @@ fn a_credential_lets_a_company_write_until_it_is_revoked_and_it_can_still_rotate
     let revoked = issuer.command(&["revoke", id])?.json()?;
     ensure!(text(&revoked, "/state")? == "revoked", "{revoked}");
 
-    let update = company.run(&["did", "update", "--service", "hub=LinkedDomains=https://example.com", "--yes"])?;
+    let update =
+        company.run(&["did", "update", "--service", "hub=LinkedDomains=https://example.com", "--yes"])?;
     ensure!(update.code == 4, "a revoked company's update: {update:?}");
     ensure!(format!("{update:?}").contains("grant.revoked"), "{update:?}");
 
@@ -61,7 +62,13 @@ fn a_credential_lets_a_company_write_until_it_is_revoked_and_it_can_still_rotate
     ensure!(rotated.to_string().contains("2-Qm"), "{rotated}");
     let resolved = reader.json(&["did", "resolve", &did])?;
     ensure!(resolved.to_string().contains("2-Qm"), "{resolved}");
-    let first = reader.json(&["did", "resolve", &did, "--version-id", &format!("1-{}", &did["did:aval:test:".len()..])])?;
+    let first = reader.json(&[
+        "did",
+        "resolve",
+        &did,
+        "--version-id",
+        &format!("1-{}", &did["did:aval:test:".len()..]),
+    ])?;
     ensure!(first.to_string().contains("1-Qm"), "{first}");
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use crate::process::{Running, eventually, program};
 use anyhow::{Context, Result, ensure};
-use aval_client::{ClientOptions, MemoryCheckpoints, NodeClient, TransactionStatus, TrustedGenesis, VerifyingClient};
+use aval_client::{
+    ClientOptions, MemoryCheckpoints, NodeClient, TransactionStatus, TrustedGenesis, VerifyingClient,
+};
 use aval_codec::b64u;
 use aval_machine::testkit::{Kit, Options};
 use aval_types::{SubmittedTransaction, TransactionId};
@@ -44,7 +46,8 @@ impl Network {
 
     /// Lays out the folders of four validators without starting any.
     pub fn prepare(seed: u64, change: impl FnOnce(&mut Options)) -> Result<Self> {
-        let mut options = Options { seed, time_s: now_s() - 60, port: consecutive_ports(4)?, ..Options::default() };
+        let mut options =
+            Options { seed, time_s: now_s() - 60, port: consecutive_ports(4)?, ..Options::default() };
         change(&mut options);
         let mut kit = Kit::with(options);
         kit.now_s = now_s();
@@ -183,13 +186,18 @@ impl Network {
         Ok(block["digest"].as_str().with_context(|| format!("no digest in {block}"))?.to_owned())
     }
 
+    /// Waits until a node has reached `height`.
+    pub fn wait_height(&self, index: usize, height: u64) -> Result<()> {
+        eventually(&format!("node {index} reaches height {height}"), PATIENCE, || {
+            Ok((self.head(index)?.0 >= height).then_some(()))
+        })
+    }
+
     /// Waits until all running nodes have reached `height`, then compares what they have there.
     pub fn ensure_agreement(&self, height: u64) -> Result<()> {
         let mut digests = Vec::new();
         for index in (0..self.size()).filter(|index| self.nodes[*index].is_some()) {
-            eventually(&format!("node {index} reaches height {height}"), PATIENCE, || {
-                Ok((self.head(index)?.0 >= height).then_some(()))
-            })?;
+            self.wait_height(index, height)?;
             digests.push(self.block_digest(index, height)?);
         }
         ensure!(digests.windows(2).all(|pair| pair[0] == pair[1]), "nodes differ at {height}: {digests:?}");

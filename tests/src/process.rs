@@ -84,7 +84,8 @@ impl Drop for Running {
 
 /// Sends a signal by name to a process this test started.
 pub fn signal(id: u32, name: &str) -> Result<()> {
-    let status = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status().context("kill")?;
+    let status =
+        Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status().context("kill")?;
     ensure!(status.success(), "kill -{name} {id} failed");
     Ok(())
 }
@@ -119,7 +120,11 @@ impl Finished {
 }
 
 /// Asks `probe` until it answers, at most for `patience`.
-pub fn eventually<T>(what: &str, patience: Duration, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub fn eventually<T>(
+    what: &str,
+    patience: Duration,
+    mut probe: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let deadline = Instant::now() + patience;
     loop {
         let last = match probe() {

@@ -16,15 +16,39 @@ const EDGES: &[(&str, &[&str])] = &[
     ("aval-client", &["aval-codec", "aval-did", "aval-types", "aval-proof"]),
     (
         "aval-node",
-        &["aval-codec", "aval-did", "aval-credential", "aval-types", "aval-proof", "aval-machine", "aval-store"],
+        &[
+            "aval-codec",
+            "aval-did",
+            "aval-credential",
+            "aval-types",
+            "aval-proof",
+            "aval-machine",
+            "aval-store",
+        ],
     ),
     (
         "aval-identity",
-        &["aval-codec", "aval-did", "aval-credential", "aval-types", "aval-proof", "aval-openid", "aval-client"],
+        &[
+            "aval-codec",
+            "aval-did",
+            "aval-credential",
+            "aval-types",
+            "aval-proof",
+            "aval-openid",
+            "aval-client",
+        ],
     ),
     (
         "aval-wallet",
-        &["aval-codec", "aval-did", "aval-credential", "aval-types", "aval-proof", "aval-openid", "aval-client"],
+        &[
+            "aval-codec",
+            "aval-did",
+            "aval-credential",
+            "aval-types",
+            "aval-proof",
+            "aval-openid",
+            "aval-client",
+        ],
     ),
 ];
 
@@ -32,7 +56,8 @@ const EDGES: &[(&str, &[&str])] = &[
 const FREE: &[&str] = &["aval-tests", "aval-examples"];
 
 /// Third-party crates that exactly one crate of ours may link.
-const CONFINED: &[(&str, &str)] = &[("rocksdb", "aval-store"), ("jmt", "aval-store"), ("sqlx", "aval-identity")];
+const CONFINED: &[(&str, &str)] =
+    &[("rocksdb", "aval-store"), ("jmt", "aval-store"), ("sqlx", "aval-identity")];
 
 /// Third-party crates that only programs may link: facts and rules do no I/O and read no clock.
 const PROGRAMS_ONLY: &[&str] = &["tokio", "axum", "ureq", "anyhow", "clap"];
@@ -59,9 +84,11 @@ const LICENCES: &[&str] = &[
 ];
 
 fn metadata() -> Metadata {
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     MetadataCommand::new()
         .manifest_path(crate::root().join("Cargo.toml"))
-        .other_options(vec!["--offline".into(), "--locked".into()])
+        // What other platforms would link is not fetched on this one.
+        .other_options(vec!["--offline".into(), "--locked".into(), "--filter-platform".into(), platform])
         .exec()
         .expect("cargo metadata reads the workspace")
 }
