@@ -1,4 +1,4 @@
-//! Step 4 of a transaction's way: may it happen on this state? (specs/wire.md, "Authorization")
+//! Step 4 of a transaction's way: may it happen on this state? (specs/rules.md, section 3)
 //!
 //! [`authorize`] decides and, if the answer is yes, knows all that would change; nothing is written. At ingress the answer is
 //! advice that saves block space; on the state before a block it is law: a block that holds a transaction which is not

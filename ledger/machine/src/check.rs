@@ -1,4 +1,4 @@
-//! Step 3 of a transaction's way: everything that can be decided without state (specs/wire.md, "Checks").
+//! Step 3 of a transaction's way: everything that can be decided without state (specs/rules.md, section 1).
 //!
 //! A [`SignedTransaction`](aval_types::SignedTransaction) has its shape checked already. Here: the network, the presentation
 //! against the payload, and every signature by a key that the transaction itself names: the signers' and the key binding's.

@@ -1,4 +1,4 @@
-//! The first state, from the genesis file (specs/wire.md, "Genesis").
+//! The first state, from the genesis file (specs/wire.md, section 2).
 
 use aval_did::{Create, rules};
 use aval_types::{Genesis, GenesisError};

@@ -1,4 +1,4 @@
-//! Who may do what: one fixed table (specs/wire.md, "Who may do what").
+//! Who may do what: one fixed table (specs/rules.md, section 2).
 //!
 //! | action | who | permit |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! Status registries: reading entries and changing them (D13, specs/wire.md, "Status lists in state").
+//! Status registries: reading entries and changing them (D13, specs/rules.md, section 6).
 //!
 //! *Revocation* entries only rise, and setting one that is set already changes nothing, so an issuer can repeat itself
 //! safely. *Suspension* and *message* changes name the value that they replace and fail when it is another.

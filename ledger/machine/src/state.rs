@@ -103,11 +103,6 @@ impl<'state, S: StateRead + ?Sized> Overlay<'state, S> {
         self.changes.extend(changes);
     }
 
-    /// Counts a transaction as included.
-    pub fn include(&mut self, id: TransactionId) {
-        self.ids.insert(id);
-    }
-
     /// Whether this layer changes one of the keys.
     pub fn touches<'key>(&self, keys: impl IntoIterator<Item = &'key Vec<u8>>) -> bool {
         !self.changes.is_empty() && keys.into_iter().any(|key| self.changes.contains_key(key))

@@ -1,4 +1,4 @@
-//! Every key of the state, in one place (specs/wire.md, "State keys").
+//! Every key of the state, in one place (specs/wire.md, section 8).
 //!
 //! Keys are ASCII. No name inside a key can contain the separator in a way that makes two different things share a key: a
 //! DID and a list URI fill the rest of their key, a registry's name has no slash, and numbers are decimal without leading

@@ -1,4 +1,4 @@
-//! `credential.present`: a DID that is on the ledger turns a further credential into a grant (specs/wire.md, "Actions").
+//! `credential.present`: a DID that is on the ledger turns a further credential into a grant (specs/rules.md, sections 3 and 4).
 
 use aval_types::Reject;
 use aval_types::action::CredentialPresent;

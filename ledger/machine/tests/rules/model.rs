@@ -1,6 +1,6 @@
 //! A second set of rules, slow and obvious, that knows nothing of the first: no bytes, no keys, no hashes, only who did what.
 //!
-//! It is written from specs/wire.md and specs/did-method.md, one rule after the other, over plain sets. [`crate::random`] lets
+//! It is written from specs/rules.md, one rule after the other, over plain sets. [`crate::random`] lets
 //! both sets of rules judge the same random histories.
 
 use std::collections::{BTreeMap, BTreeSet};
