@@ -1,5 +1,6 @@
 # One profile and one target directory for everything, outside the clone, so that dependencies are compiled once.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aval/target
+export AVAL_PYTHON ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aval/python/bin/python
 export PATH := $(CARGO_TARGET_DIR)/release:$(PATH)
 
 CARGO_BUILD = cargo build --release --locked --workspace
@@ -11,7 +12,7 @@ CARGO_TEST = cargo test --release --locked --workspace --no-fail-fast
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint soak simulate bench generate clean
+.PHONY: help setup build demo test lint interop soak simulate bench generate clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,11 +34,14 @@ lint: setup ## formatting and warnings
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
-simulate: setup ## SEEDS fresh seeds of the deterministic simulation (default 20)
-	AVAL_SEEDS=$(or $(SEEDS),20) cargo test --release --locked -p aval-node --test simulation -- --nocapture
+simulate: setup ## fresh seeds of the deterministic simulation for SECONDS (default 60) per scenario
+	AVAL_SOAK_SECONDS=$(or $(SECONDS),60) cargo test --release --locked --workspace simulation_ -- --nocapture
 
-soak: setup ## the long versions of the fault and simulation tests
-	AVAL_SEEDS=$(or $(SEEDS),200) AVAL_SOAK=1 $(CARGO_TEST)
+interop: setup ## SD-JWT libraries of Python and JavaScript, which are installed for it
+	cargo test --release --locked --workspace sd_jwt_librar -- --ignored
+
+soak: setup ## the simulation's scenarios for ten minutes each, then every test again
+	AVAL_SOAK_SECONDS=$(or $(SECONDS),600) $(CARGO_TEST)
 
 bench: build ## measure and write bench-report.json
 	aval-bench --report bench-report.json

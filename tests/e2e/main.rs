@@ -1,5 +1,6 @@
 //! End to end: real `avald`, `aval-identityd` and `aval` processes, talking over real sockets.
 
 mod faults;
+mod interop;
 mod refusals;
 mod story;

@@ -147,13 +147,13 @@ fn file() -> Json {
 #[test]
 fn the_vectors_in_the_specifications_are_what_the_code_makes_and_decides() {
     let made = file();
-    if env::var_os("AVAL_REGENERATE").is_some() {
+    if env::var_os("AVAL_GENERATE").is_some() {
         let text = String::from_utf8(made.to_jcs()).unwrap().replace("},{", "},\n{").replace("[{", "[\n{");
         fs::write(PATH, text + "\n").unwrap();
     }
     let kept = fs::read(PATH).unwrap();
     let kept = json::parse(&kept, json::Limits { bytes_max: 1 << 20, depth_max: 8 }).unwrap();
-    assert!(kept == made, "the vectors are out of date; run the tests with AVAL_REGENERATE=1");
+    assert!(kept == made, "the vectors are out of date; run the tests with AVAL_GENERATE=1");
     let codes: Vec<_> =
         kept.get("cases").unwrap().as_array().unwrap().iter().map(|case| case.get("code")).collect();
     assert_eq!(codes.iter().filter(|code| **code == Some(&Json::Null)).count(), 3, "three are valid");

@@ -1,4 +1,4 @@
-//! Files under `specs/` that tests read, and write anew if `AVAL_REGENERATE` is set.
+//! Files under `specs/` that tests read, and write anew if `AVAL_GENERATE` is set.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,11 @@ pub(crate) fn specs(path: &str) -> PathBuf {
 /// Checks that a file under `specs/` has this content, or gives it this content.
 pub(crate) fn keep(path: &str, content: &str) {
     let file = specs(path);
-    if std::env::var_os("AVAL_REGENERATE").is_some() {
+    if std::env::var_os("AVAL_GENERATE").is_some() {
         std::fs::write(&file, content).unwrap();
     }
     let found = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(found == content, "specs/{path} is out of date; run the tests with AVAL_REGENERATE=1");
+    assert!(found == content, "specs/{path} is out of date; run the tests with AVAL_GENERATE=1");
 }
 
 /// The same for one example of `specs/wire.md`.
