@@ -38,7 +38,7 @@ simulate: setup ## fresh seeds of the deterministic simulation for SECONDS (defa
 	AVAL_SOAK_SECONDS=$(or $(SECONDS),60) cargo test --release --locked --workspace simulation_ -- --nocapture
 
 interop: setup ## SD-JWT libraries of Python and JavaScript, which are installed for it
-	cargo test --release --locked --workspace sd_jwt_librar -- --ignored
+	cargo test --release --locked --workspace --test interop -- --ignored
 
 soak: setup ## the simulation's scenarios for ten minutes each, then every test again
 	AVAL_SOAK_SECONDS=$(or $(SECONDS),600) $(CARGO_TEST)
