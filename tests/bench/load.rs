@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-const THREADS: usize = 4;
+/// Connections: each waits for the answer of one submission at a time.
+const THREADS: usize = 48;
 /// How long to wait for what is under way when a run ends.
 const DRAIN: Duration = Duration::from_secs(30);
 

@@ -6,7 +6,7 @@ use aval_tests::network::Network;
 use rand::RngExt as _;
 use std::time::{Duration, Instant};
 
-const THREADS: usize = 4;
+const THREADS: usize = 16;
 
 /// With or without proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

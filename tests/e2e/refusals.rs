@@ -83,7 +83,12 @@ fn every_refusal_has_its_own_code_and_changes_nothing() -> Result<()> {
     expect("a revoked index", &stranger.create_with(kit, &reused), "credential.revoked")?;
 
     let stolen = kit.membership(&member);
-    expect("someone else's key", &stranger.create_with(kit, &stolen), "presentation.holder_key")?;
+    expect("another's credential", &stranger.create_with(kit, &stolen), "presentation.key_binding")?;
+    let lent = Draft::new(kit, bare_create(&stranger, &stolen))
+        .controllers(&stranger)
+        .presenting(&stolen, &member.authentication)
+        .submit();
+    expect("presented by someone else's key", &lent, "presentation.holder_key")?;
 
     let own = kit.membership(&stranger);
     let replayed = Draft::new(kit, bare_create(&stranger, &own))
