@@ -5,11 +5,12 @@
 //!
 //! | path | key |
 //! |---|---|
-//! | `holder/<n>` | the n-th key that a credential was bound to; it is the authentication key of the DID that the credential makes |
+//! | `holder/<n>` | the n-th key that a credential was bound to, then an authentication key of the DID made by it |
 //! | `did/<i>/control/<generation>/<k>` | the k-th control key of the i-th DID after so many rotations |
 //! | `did/<i>/document/<n>` | the n-th document key of the i-th DID that is not a holder key |
 //!
-//! Every family is counted up in the vault and no number is used twice, so that a recovery can walk the paths in order.
+//! Every family is counted up in the vault and no number is used twice, so that a recovery can walk the paths in
+//! order.
 
 use aval_did::key::SigningKey;
 use bip39::Mnemonic;

@@ -1,8 +1,8 @@
-//! `aval`, the wallet: it keeps keys and credentials in an encrypted vault, receives credentials over OpenID4VCI, writes
-//! DIDs to the ledger, and believes the ledger only what a proof shows.
+//! `aval`, the wallet: it keeps keys and credentials in an encrypted vault, receives credentials over OpenID4VCI,
+//! writes DIDs to the ledger, and believes the ledger only what a proof shows.
 //!
-//! Keys never leave the vault file but into memory for the time of a command; they come into no argument, log or error.
-//! Data goes to stdout and talk to stderr ([`output`]); exit codes are listed in [`error`].
+//! Keys never leave the vault file but into memory for the time of a command; they come into no argument, log or
+//! error. Data goes to stdout and talk to stderr ([`output`]); exit codes are listed in [`error`].
 //!
 //! | module | what it is |
 //! |---|---|
@@ -33,8 +33,8 @@ mod vault_commands;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use app::App;
 use cli::{Cli, Command};
@@ -72,5 +72,10 @@ fn dispatch(app: &App, command: Command) -> Result<(), WalletError> {
         Command::Did(command) => did::run(app, *command),
         Command::Tx(command) => tx::run(app, command),
         Command::Proof(command) => proof::run(app, command),
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "aval", &mut script);
+            app.output.raw(&script)
+        }
     }
 }

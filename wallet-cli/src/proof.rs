@@ -1,7 +1,7 @@
 //! `aval proof verify`: checks a proof with the pinned genesis alone. No socket is opened and no file is written.
 //!
-//! The verdict is data: it goes to stdout also when it is "no", and then the exit code is 3. What cannot be read at all is
-//! a failure (exit code 1).
+//! The verdict is data: it goes to stdout also when it is "no", and then the exit code is 3. What cannot be read at
+//! all is a failure (exit code 1).
 
 use std::path::Path;
 
@@ -26,7 +26,8 @@ fn verify(app: &App, file: &Path) -> Result<(), WalletError> {
     let bytes = home::read_input(file)?;
     let connection = app.connection()?;
     let genesis = connection.genesis()?;
-    // Without the wallet's checkpoint: a kept proof may well be of the past. Its height and time are part of the verdict.
+    // Without the wallet's checkpoint: a kept proof may well be of the past. Its height and time are part of the
+    // verdict.
     let outcome = LedgerProof::from_json(&bytes)
         .and_then(|proof| proof.verify_past(genesis.anchor()).map(|verified| (proof, verified)));
     match outcome {

@@ -1,7 +1,7 @@
 //! What a client trusts, and where it remembers how far it has seen (design D14).
 //!
-//! Trust starts at a genesis file whose hash people have compared. Every verified answer moves the checkpoint forward;
-//! it never goes back, not even between programs that share a file.
+//! Trust starts at a genesis file whose hash people have compared. Every verified answer moves the checkpoint
+//! forward; it never goes back, not even between programs that share a file.
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
@@ -76,8 +76,8 @@ impl CheckpointStore for MemoryCheckpoints {
     }
 }
 
-/// Keeps the checkpoint in a file, which is as trustworthy as the folder it is in. Programs that share the file take turns
-/// by a lock beside it.
+/// Keeps the checkpoint in a file, which is as trustworthy as the folder it is in. Programs that share the file take
+/// turns by a lock beside it.
 #[derive(Debug, Clone)]
 pub struct FileCheckpoints {
     path: PathBuf,

@@ -1,8 +1,8 @@
 //! What can go wrong between a client and the ledger, and whose fault it is.
 //!
-//! Three kinds of "no" are kept apart: the ledger decided against the caller ([`ClientError::Refused`]), the node gave an
-//! answer that does not prove what it says ([`ClientError::Unproven`] and its neighbours), and nothing could be decided
-//! (network, overload, a node that is behind). Only the last kind is worth a retry.
+//! Three kinds of "no" are kept apart: the ledger decided against the caller ([`ClientError::Refused`]), the node
+//! gave an answer that does not prove what it says ([`ClientError::Unproven`] and its neighbours), and nothing could
+//! be decided (network, overload, a node that is behind). Only the last kind is worth a retry.
 
 use aval_proof::ProofError;
 use serde::Deserialize;

@@ -196,8 +196,8 @@ impl Answer {
         LedgerProof::from_json(&self.success()?.body).map_err(ClientError::Unproven)
     }
 
-    /// The error that the node reported. A code of the ledger's rules is a decision, whatever its status; a newer node may
-    /// have rules whose codes are not known here.
+    /// The error that the node reported. A code of the ledger's rules is a decision, whatever its status; a newer
+    /// node may have rules whose codes are not known here.
     fn problem(&self) -> ClientError {
         let mut problem: Problem = json::from_slice(&self.body, Self::LIMITS).unwrap_or_default();
         problem.http_status = self.status;

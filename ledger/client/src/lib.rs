@@ -1,13 +1,14 @@
 //! A client of the ledger that believes nothing without proof.
 //!
 //! - [`NodeClient`] speaks the node interface and hands on what a node says.
-//! - [`VerifyingClient`] asks through it, checks every answer against a [`TrustedGenesis`] and the newest block it has
-//!   seen, and rebuilds the answer from the proven value; a [`Verified`] answer carries the height and time it is as of.
+//! - [`VerifyingClient`] asks through it, checks every answer against a [`TrustedGenesis`] and the newest block it
+//!   has seen, and rebuilds the answer from the proven value; a [`Verified`] answer carries the height and time it is
+//!   as of.
 //! - [`TrustNode`] is the explicit other way.
 //!
-//! Everything blocks; a program that must not runs it on a thread of its own. Requests are bounded in time and size and
-//! are never redirected. [`ClientError`] keeps three kinds of "no" apart: decided by the ledger, wrongly answered by the
-//! node, and undecided.
+//! Everything blocks; a program that must not runs it on a thread of its own. Requests are bounded in time and size
+//! and are never redirected. [`ClientError`] keeps three kinds of "no" apart: decided by the ledger, wrongly answered
+//! by the node, and undecided.
 
 mod checkpoint;
 mod error;

@@ -1,8 +1,9 @@
-//! DID resolution that needs no trust: the result is rebuilt from the proven record, and what the node said must be the
-//! same (design D21).
+//! DID resolution that needs no trust: the result is rebuilt from the proven record, and what the node said must be
+//! the same (design D21).
 //!
-//! A record proves its own version and times. That no newer version lay between it and the time asked for is proven by
-//! the record of the next version, whose `updated` is the end of this one; or, if there is none, by the record of now.
+//! A record proves its own version and times. That no newer version lay between it and the time asked for is proven
+//! by the record of the next version, whose `updated` is the end of this one; or, if there is none, by the record of
+//! now.
 
 use aval_codec::Json;
 use aval_did::resolution::{NextVersion, ResolutionError, ResolutionResult, VersionSelector};
@@ -11,6 +12,9 @@ use aval_did::{Did, DidRecord, VersionId};
 use crate::error::{ClientError, Problem};
 use crate::node::ResolutionAnswer;
 use crate::verified::{Verified, VerifyingClient};
+
+const DENIES: &str = "it denies a DID that is on the ledger";
+const LEAVES_OUT: &str = "it leaves out that a newer version followed";
 
 /// A proven resolution.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,8 +68,8 @@ impl VerifyingClient {
         Ok(Verified { value, height: verified.height(), time_ms: verified.time_ms(), proof })
     }
 
-    /// A node that knows no such DID must prove it; that it knows no such version can be proven only for a time before the
-    /// first one.
+    /// A node that knows no such DID must prove it; that it knows no such version can be proven only for a time
+    /// before the first one.
     fn prove_absence(
         &self,
         did: &Did,
@@ -76,7 +80,7 @@ impl VerifyingClient {
             (None, _) => {}
             (Some(record), VersionSelector::Time(time_s)) if record.created / 1000 > time_s => {}
             (Some(_), VersionSelector::Latest) => {
-                return Err(ClientError::Contradiction("it denies a DID that is on the ledger"));
+                return Err(ClientError::Contradiction(DENIES));
             }
             (Some(_), _) => {
                 let detail = "the node does not know this version of the DID".to_owned();
@@ -102,7 +106,7 @@ impl VerifyingClient {
             let current = self.did_record(did)?.value;
             return match current {
                 Some(current) if current.version_id == record.version_id => Ok(None),
-                _ => Err(ClientError::Contradiction("it leaves out that a newer version followed")),
+                _ => Err(ClientError::Contradiction(LEAVES_OUT)),
             };
         };
         let version_id: VersionId = claimed
@@ -125,7 +129,8 @@ impl VerifyingClient {
     }
 }
 
-/// An answer about the present always has a proof. Of the past a node may have kept the record alone, which decides nothing.
+/// An answer about the present always has a proof. Of the past a node may have kept the record alone, which decides
+/// nothing.
 fn without_proof(version: VersionSelector) -> ClientError {
     match version {
         VersionSelector::Latest => ClientError::Contradiction("it carries no proof"),

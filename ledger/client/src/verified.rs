@@ -77,8 +77,8 @@ impl VerifyingClient {
         self.node.submit(submitted)
     }
 
-    /// Submits a transaction and waits for its outcome. A repetition of a transaction that is on the ledger already gives
-    /// that one's outcome.
+    /// Submits a transaction and waits for its outcome. A repetition of a transaction that is on the ledger already
+    /// gives that one's outcome.
     pub fn submit_and_wait(
         &self,
         submitted: &SubmittedTransaction,

@@ -26,9 +26,9 @@ pub use vault::{HolderArg, VaultCommand};
     version,
     propagate_version = true,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 ok · 1 failed · 2 usage · 3 verified and invalid · 4 locked or unauthorized (also a \
-                  refusal by the ledger for want of authorization) · 5 not found · 6 try later.\n\
-                  Data goes to stdout, talk to stderr; NO_COLOR is respected."
+    after_help = "Exit codes: 0 ok · 1 failed · 2 usage · 3 verified and invalid · 4 locked or unauthorized \
+        (also when the ledger refuses for want of authorization) · 5 not found · 6 try later.\n\
+        Data goes to stdout, talk to stderr; NO_COLOR is respected."
 )]
 pub struct Cli {
     /// Options of every command.
@@ -95,4 +95,9 @@ pub enum Command {
     /// Proofs: verify without a network
     #[command(subcommand)]
     Proof(ProofCommand),
+    /// Print a script that completes commands in a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }

@@ -14,6 +14,7 @@ use crate::error::WalletError;
 use crate::home;
 use crate::keys::{KeyRing, control_path, document_path};
 use crate::ledger::Ledger;
+use crate::output::date_time;
 use crate::receive::{grant, select};
 use crate::vault::{
     Contents, DidState, Holder, OperationKind, StoredCredential, StoredDid, StoredKey, Vault,
@@ -74,13 +75,20 @@ pub(crate) fn finish(
     let out = out.ok_or_else(|| WalletError::Usage("an endorser elsewhere needs --out FILE".to_owned()))?;
     home::write_output(out, &partial)?;
     let file = out.display().to_string();
+    let expires_ms = u64::try_from(signed.expires_s).unwrap_or_default().saturating_mul(1000);
     app.output.data(
-        &json!({"did": did, "transaction": entry.id, "status": "unendorsed", "file": file, "expires": signed.expires_s}),
+        &json!({
+            "did": did,
+            "transaction": entry.id,
+            "status": "unendorsed",
+            "file": file,
+            "expires": date_time(expires_ms),
+        }),
         |text| {
             text.done(&format!("signed, and waiting for its endorser in {file}"));
             text.field("DID", did);
             text.field("transaction", &entry.id);
-            text.field("valid until", &crate::output::date_time(u64::try_from(signed.expires_s).unwrap_or_default() * 1000));
+            text.field("valid until", &date_time(expires_ms));
         },
     )?;
     app.output.note("The endorser runs `aval tx endorse FILE` within ten minutes; then run `aval did sync`.");
@@ -129,7 +137,7 @@ pub(super) fn endorser(
     if let Some(entry) = contents.dids.iter().find(|entry| entry.did == did_text && entry.genesis == genesis)
     {
         let ring = KeyRing::new(&contents.entropy)?;
-        let state = owned::align(&ring, entry, &record)?;
+        let state = owned::align(&ring, contents, entry, &record)?;
         let key = owned::authentication_key(&state, &record)?;
         let kid = KeyId::new(did, owned::public(key)?);
         return Ok(Endorser { kid, key: Some(ring.private(key)?) });
@@ -162,9 +170,9 @@ fn consent(
         Voucher::Credential(credential, _) => Some(parse(credential)?),
         Voucher::Endorser(_) => None,
     };
-    app.output.ask_about(|text| {
+    app.output.ask_about(arguments.yes, |text| {
         text.title(&format!("A new DID on the network {}", network.label()));
-        text.line("It is public for good: its keys, services, history and grants can be read by anybody and never erased.");
+        text.line("It is public for good: keys, services, history and grants are open to all and never erased.");
         if contents.holder != Some(Holder::Organization) {
             let warning = "If you are a natural person: you need this only for a public identity. Credentials work \
                            without it, and what you put here can be linked to you.";

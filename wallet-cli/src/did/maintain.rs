@@ -51,7 +51,7 @@ impl Present {
             ));
         }
         let ring = KeyRing::new(&contents.entropy)?;
-        let state = owned::align(&ring, entry, &record)?;
+        let state = owned::align(&ring, &contents, entry, &record)?;
         let (index, document_keys_made) = (entry.index, entry.document_keys_made);
         Ok(Self { vault, ledger, network, did, index, document_keys_made, record, state, ring, contents })
     }
@@ -119,7 +119,7 @@ pub(super) fn update(app: &App, arguments: &UpdateArgs) -> Result<(), WalletErro
                 .to_owned(),
         ));
     }
-    app.output.ask_about(|text| {
+    app.output.ask_about(arguments.yes, |text| {
         text.title(&format!("Update {}", present.did));
         for service in &document.service {
             text.field(
@@ -183,7 +183,7 @@ pub(super) fn rotate(app: &App, arguments: &RotateArgs) -> Result<(), WalletErro
     } else {
         None
     };
-    app.output.ask_about(|text| {
+    app.output.ask_about(arguments.yes, |text| {
         text.title(&format!("Rotate the keys of {}", present.did));
         text.line("The control keys committed to become the current ones, and new ones are committed to.");
         if arguments.document_keys {
@@ -250,7 +250,7 @@ fn with_new_key(
 
 pub(super) fn deactivate(app: &App, arguments: &DeactivateArgs) -> Result<(), WalletError> {
     let present = Present::find(app, Some(&arguments.did))?;
-    app.output.ask_about(|text| {
+    app.output.ask_about(arguments.yes, |text| {
         text.title(&format!("Deactivate {}", present.did));
         text.line("This is final. The DID can never be used again; its history stays readable for good.");
     });

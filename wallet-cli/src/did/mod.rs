@@ -1,8 +1,9 @@
 //! DIDs on the ledger (specs/did-method.md).
 //!
-//! Every operation goes the same way: the proven record is fetched and compared with the keys in the vault ([`owned`]), the
-//! transaction is built and signed ([`operation`]), it is noted in the vault *before* it is sent, and its outcome is
-//! noted once the receipt is verified ([`settle`]). A crash in between loses nothing: `aval did sync` finishes it.
+//! Every operation goes the same way: the proven record is fetched and compared with the keys in the vault
+//! ([`owned`]), the transaction is built and signed ([`operation`]), it is noted in the vault *before* it is sent,
+//! and its outcome is noted once the receipt is verified ([`settle`]). A crash in between loses nothing: `aval did
+//! sync` finishes it.
 
 mod create;
 mod list;
@@ -11,8 +12,6 @@ pub(crate) mod operation;
 pub(crate) mod owned;
 mod resolve;
 pub(crate) mod settle;
-#[cfg(test)]
-mod tests;
 
 use aval_did::Did;
 

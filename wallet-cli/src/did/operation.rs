@@ -1,7 +1,7 @@
 //! Building and signing a transaction about a DID.
 //!
-//! What is sent is complete before anything is written or sent: the key binding of a presentation names the transaction's
-//! id, and the id is a hash over the payload, so no later step can change what was agreed to.
+//! What is sent is complete before anything is written or sent: the key binding of a presentation names the
+//! transaction's id, and the id is a hash over the payload, so no later step can change what was agreed to.
 
 use aval_client::ClientError;
 use aval_codec::b64u;
@@ -54,8 +54,8 @@ pub(crate) struct Signed {
     pub(crate) after: DidState,
 }
 
-/// A general JSON JWS that lacks the endorser's signature: the file that goes from one wallet to another. It holds public
-/// data only.
+/// A general JSON JWS that lacks the endorser's signature: the file that goes from one wallet to another. It holds
+/// public data only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PartialTransaction {

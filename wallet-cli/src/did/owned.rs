@@ -1,12 +1,12 @@
 //! A DID of this vault against its record on the ledger: which of the vault's keys control it *now*.
 //!
-//! The ledger is right and the vault follows: an operation that a node called refused and that became final all the same,
-//! or one made on another machine from the same 24 words, is found again because keys are derived in order.
+//! The ledger is right and the vault follows: an operation that a node called refused and that became final all the
+//! same, or one made on another machine from the same 24 words, is found again because keys are derived in order.
 
 use aval_did::{Did, DidRecord, PublicKey, Relationship};
 
 use crate::error::WalletError;
-use crate::keys::{KeyRing, control_path, document_path};
+use crate::keys::{KeyRing, control_path, document_path, holder_path};
 use crate::vault::{Contents, DidState, StoredDid, StoredKey};
 
 /// How many rotations beyond the one known are looked for.
@@ -46,7 +46,12 @@ pub(crate) fn entry<'a>(
 }
 
 /// What the ledger's record makes of the vault's keys.
-pub(crate) fn align(ring: &KeyRing, entry: &StoredDid, record: &DidRecord) -> Result<DidState, WalletError> {
+pub(crate) fn align(
+    ring: &KeyRing,
+    contents: &Contents,
+    entry: &StoredDid,
+    record: &DidRecord,
+) -> Result<DidState, WalletError> {
     let known = entry.state.as_ref().map_or(0, |state| state.generation);
     // Upwards from the known one first, then the earlier ones: a vault that was restored from a copy is behind.
     let candidates = (known..=known.saturating_add(GENERATIONS_AHEAD)).chain(0..known);
@@ -60,7 +65,7 @@ pub(crate) fn align(ring: &KeyRing, entry: &StoredDid, record: &DidRecord) -> Re
                 generation,
                 control: vec![control],
                 next: vec![next],
-                document_keys: document_keys(ring, entry, record)?,
+                document_keys: document_keys(ring, contents, entry, record)?,
                 deactivated: record.deactivated,
             });
         }
@@ -74,21 +79,18 @@ pub(crate) fn align(ring: &KeyRing, entry: &StoredDid, record: &DidRecord) -> Re
 /// The vault's keys that the record's document names.
 fn document_keys(
     ring: &KeyRing,
+    contents: &Contents,
     entry: &StoredDid,
     record: &DidRecord,
 ) -> Result<Vec<StoredKey>, WalletError> {
-    let mut candidates: Vec<StoredKey> = Vec::new();
-    let states = entry.state.iter().chain(entry.pending.as_ref().map(|pending| &pending.after));
-    for state in states {
-        candidates.extend(state.document_keys.iter().cloned());
-    }
-    for number in 0..entry.document_keys_made {
-        candidates.push(ring.stored(document_path(entry.index, number))?);
-    }
+    let paths = (0..contents.counters.holder)
+        .map(holder_path)
+        .chain((0..entry.document_keys_made).map(|number| document_path(entry.index, number)));
     let named: Vec<String> = record.document.public_keys().map(|key| key.to_multikey()).collect();
     let mut found: Vec<StoredKey> = Vec::new();
-    for candidate in candidates {
-        if named.contains(&candidate.public) && !found.contains(&candidate) {
+    for path in paths {
+        let candidate = ring.stored(path)?;
+        if named.contains(&candidate.public) {
             found.push(candidate);
         }
     }

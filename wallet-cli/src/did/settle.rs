@@ -15,6 +15,7 @@ use super::operation::Signed;
 use super::owned;
 use crate::app::{App, now_s};
 use crate::error::WalletError;
+use crate::keys::KeyRing;
 use crate::ledger::{Dated, Ledger, Settled, proof_json, receipt_json};
 use crate::output::date_time;
 use crate::vault::{Contents, PendingOperation, StoredDid, StoredTransaction, TransactionState, Vault};
@@ -53,7 +54,7 @@ pub(crate) fn carry_out(
         Ok(settled) => conclude(vault, did, id, settled),
         Err(error) => {
             app.output.warn(&format!(
-                "the outcome of transaction {id} is not known yet; it is kept in the vault, and `aval did sync` finds out"
+                "the outcome of transaction {id} is not known yet; the vault keeps it, and `aval did sync` finds out"
             ));
             Err(error)
         }
@@ -226,7 +227,10 @@ pub(crate) fn sync(app: &App) -> Result<(), WalletError> {
     let mut rows = Vec::new();
     let mut open = 0;
     for entry in contents.dids.iter().filter(|entry| entry.genesis == genesis) {
-        let Some(pending) = &entry.pending else { continue };
+        let Some(pending) = &entry.pending else {
+            rows.extend(adopt(&vault, &ledger, &contents, entry)?);
+            continue;
+        };
         let (state, code) = match find_out(&vault, &ledger, entry, pending)? {
             Found::Applied => ("applied", None),
             Found::Expired => ("expired", None),
@@ -252,7 +256,9 @@ pub(crate) fn sync(app: &App) -> Result<(), WalletError> {
             let word = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
             text.title(&word("did"));
             text.field(&word("operation"), &word("state"));
-            text.field("transaction", &word("transaction"));
+            if !word("transaction").is_empty() {
+                text.field("transaction", &word("transaction"));
+            }
             if !word("code").is_empty() {
                 text.field("code", &word("code"));
             }
@@ -262,6 +268,29 @@ pub(crate) fn sync(app: &App) -> Result<(), WalletError> {
         0 => Ok(()),
         count => Err(WalletError::TryLater(format!("{count} operation(s) are not decided yet"))),
     }
+}
+
+/// Takes up a DID that is on the ledger although its creation was called refused, or its window seemed over.
+fn adopt(
+    vault: &Vault,
+    ledger: &Ledger,
+    contents: &Contents,
+    entry: &StoredDid,
+) -> Result<Option<Value>, WalletError> {
+    if entry.state.is_some() {
+        return Ok(None);
+    }
+    let Some(record) = ledger.did_record(&owned::did(entry)?)?.value else { return Ok(None) };
+    let state = owned::align(&KeyRing::new(&contents.entropy)?, contents, entry, &record)?;
+    vault.update(|contents| {
+        if let Some(entry) = contents.did_mut(&entry.did) {
+            entry.state = Some(state);
+        }
+        Ok::<_, WalletError>(())
+    })?;
+    Ok(Some(
+        json!({"did": entry.did, "operation": "create", "transaction": null, "state": "applied", "code": null}),
+    ))
 }
 
 /// The outcome of an operation, for people and programs.

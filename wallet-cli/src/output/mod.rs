@@ -51,8 +51,13 @@ impl Output {
             human(&mut text);
             text.finish()
         };
+        self.raw(text.as_bytes())
+    }
+
+    /// Writes bytes to stdout as they are.
+    pub fn raw(&self, bytes: &[u8]) -> Result<(), WalletError> {
         let mut stdout = std::io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             // A reader that has seen enough (`aval … | head`) is not a failure.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             other => other.map_err(|source| WalletError::io("write to", "stdout", source)),
@@ -81,8 +86,11 @@ impl Output {
         self.say(&format!("{label} {}", clean(message)));
     }
 
-    /// Shows something that must be seen before a question, whatever `--quiet` says.
-    pub fn ask_about(&self, human: impl FnOnce(&mut Text)) {
+    /// Shows what a question is about. Only who wants silence and has agreed beforehand does not see it.
+    pub fn ask_about(&self, agreed: bool, human: impl FnOnce(&mut Text)) {
+        if self.quiet && agreed {
+            return;
+        }
         let mut text = Text::new(self.color_stderr);
         human(&mut text);
         self.say(text.finish().trim_end());
@@ -138,7 +146,7 @@ impl Output {
         if let Some(help) = error.help() {
             self.say(&format!("  {} {}", text.dim("what to do:"), clean(&help)));
         }
-        self.say(&format!("  {} {}", text.dim("code:"), error.code()));
+        self.say(&format!("  {} {}", text.dim("code:"), clean(error.code())));
     }
 
     fn say(&self, message: &str) {

@@ -11,7 +11,8 @@ use time::format_description::well_known::Rfc3339;
 pub fn clean(text: &str) -> Cow<'_, str> {
     let bad = |character: char| {
         (character.is_control() && character != '\n')
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+            || matches!(character, '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     if text.contains(bad) { Cow::Owned(text.replace(bad, "\u{fffd}")) } else { Cow::Borrowed(text) }
 }

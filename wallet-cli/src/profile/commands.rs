@@ -27,12 +27,7 @@ pub(crate) fn run(app: &App, command: NetworkCommand) -> Result<(), WalletError>
             let genesis = app.connection()?.genesis()?.clone();
             match out {
                 Some(path) => home::write_output(&path, genesis.bytes()),
-                None => {
-                    use std::io::Write;
-                    std::io::stdout()
-                        .write_all(genesis.bytes())
-                        .map_err(|source| WalletError::io("write to", "stdout", source))
-                }
+                None => app.output.raw(genesis.bytes()),
             }
         }
     }

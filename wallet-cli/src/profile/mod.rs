@@ -1,8 +1,8 @@
 //! Network profiles: which genesis is trusted and which node is asked.
 //!
-//! The genesis file is the trust anchor (design D14). It is pinned byte for byte when the profile is made; its SHA-256
-//! is what people compare. The newest verified block of each genesis is kept apart from the profiles, so that two
-//! profiles of one network share it and removing a profile does not turn time back.
+//! The genesis file is the trust anchor (design D14). It is pinned byte for byte when the profile is made; its
+//! SHA-256 is what people compare. The newest verified block of each genesis is kept apart from the profiles, so that
+//! two profiles of one network share it and removing a profile does not turn time back.
 
 mod commands;
 mod connection;

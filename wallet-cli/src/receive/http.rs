@@ -1,4 +1,5 @@
-//! HTTP for OpenID4VCI: sends what `aval-openid` asks for, to URLs that it has checked. No redirects, bounded answers.
+//! HTTP for OpenID4VCI: sends what `aval-openid` asks for, to URLs that it has checked. No redirects, bounded
+//! answers.
 
 use std::io::Read;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! `aval credential receive`: from an offer to a checked credential in the vault.
 //!
-//! The issuer's metadata say what it calls itself; who it is, the ledger says: its signature is checked with the key that
-//! its DID names for assertions, and the DID's record is proven. A credential of an issuer that the ledger does not know
-//! is not taken.
+//! The issuer's metadata say what it calls itself; who it is, the ledger says: its signature is checked with the key
+//! that its DID names for assertions, and the DID's record is proven. A credential of an issuer that the ledger does
+//! not know is not taken.
 
 use std::path::PathBuf;
 
@@ -98,7 +98,7 @@ fn consent(
     let metadata = redeemable.metadata();
     let display = metadata.display.iter().flatten().find_map(|display| display.name.as_deref());
     let offered = redeemable.offered().find(|(id, _)| *id == configuration).map(|(_, offered)| offered);
-    app.output.ask_about(|text| {
+    app.output.ask_about(choice.yes, |text| {
         text.title("An issuer offers a credential");
         text.field("issuer", &metadata.credential_issuer);
         if let Some(name) = display {
@@ -140,7 +140,7 @@ fn holder_key(
         .did_record(&owned::did(entry)?)?
         .value
         .ok_or_else(|| WalletError::NotFound(format!("{did} is not on the ledger")))?;
-    let state = owned::align(&ring, entry, &record)?;
+    let state = owned::align(&ring, &contents, entry, &record)?;
     let key = owned::authentication_key(&state, &record)?.clone();
     let signer = ring.private(&key)?;
     Ok((key, signer))
@@ -173,7 +173,7 @@ fn transaction_code(
     }
     let Some(wanted) = redeemable.transaction_code() else { return Ok(None) };
     if let Some(description) = &wanted.description {
-        app.output.ask_about(|text| {
+        app.output.ask_about(false, |text| {
             text.field("the issuer says", description);
         });
     }

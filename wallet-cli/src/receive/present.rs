@@ -33,11 +33,11 @@ pub(super) fn run(app: &App, id: &str, named: Option<&str>, yes: bool) -> Result
         .value
         .ok_or_else(|| WalletError::NotFound(format!("{did} is not on the ledger")))?;
     let ring = KeyRing::new(&contents.entropy)?;
-    let state = owned::align(&ring, entry, &record)?;
+    let state = owned::align(&ring, &contents, entry, &record)?;
     let presentation = Presentation::parse(credential.sd_jwt.as_bytes(), &Limits::EDGE).map_err(|error| {
         WalletError::Failed(format!("credential {} cannot be read: {error}", credential.id))
     })?;
-    app.output.ask_about(|text| {
+    app.output.ask_about(yes, |text| {
         text.title(&format!("Present credential {} to the ledger", credential.id));
         text.field("for", did.as_str());
         select::describe_presentation(text, &presentation);

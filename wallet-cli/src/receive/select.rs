@@ -21,8 +21,8 @@ pub(crate) fn by_id<'a>(contents: &'a Contents, id: &str) -> Result<&'a StoredCr
     }
 }
 
-/// The credential that a new DID is to be made from: the one named, or the only one that is not expired and has made no
-/// DID yet.
+/// The credential that a new DID is to be made from: the one named, or the only one that is not expired and has made
+/// no DID yet.
 pub(crate) fn for_new_did<'a>(
     contents: &'a Contents,
     named: Option<&str>,

@@ -1,4 +1,5 @@
-//! `aval tx endorse`: vouching for somebody's operation on their own DID; and `aval tx submit` for what is signed already.
+//! `aval tx endorse`: vouching for somebody's operation on their own DID; and `aval tx submit` for what is signed
+//! already.
 //!
 //! An endorser puts its own quota and name behind one action that it sees in full (design D6). It lends no role.
 
@@ -48,7 +49,7 @@ pub(super) fn endorse(app: &App, file: &Path, yes: bool) -> Result<(), WalletErr
         .value
         .ok_or_else(|| WalletError::NotFound(format!("{} is not on the ledger", endorser.did())))?;
     let ring = KeyRing::new(&contents.entropy)?;
-    let state = owned::align(&ring, entry, &record)?;
+    let state = owned::align(&ring, &contents, entry, &record)?;
     let asked = endorser.key().to_multikey();
     let key = state.document_keys.iter().find(|key| key.public == asked).ok_or_else(|| {
         WalletError::unauthorized(
@@ -56,7 +57,7 @@ pub(super) fn endorse(app: &App, file: &Path, yes: bool) -> Result<(), WalletErr
             "the transaction asks for another key than this vault has",
         )
     })?;
-    app.output.ask_about(|text| {
+    app.output.ask_about(yes, |text| {
         text.title("Somebody asks for your endorsement");
         describe(text, &payload.action);
         text.field("endorsed by", endorser.did().as_str());

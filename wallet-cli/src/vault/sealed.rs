@@ -91,8 +91,9 @@ fn random<const N: usize>() -> Result<[u8; N], VaultError> {
     Ok(bytes)
 }
 
-fn be_u32(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0, |value, byte| (value << 8) | u32::from(*byte))
+fn be_u32_of(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_be_bytes(*number), rest))
 }
 
 impl Header {
@@ -108,10 +109,10 @@ impl Header {
         if magic != MAGIC {
             return Err(Fault::Damaged("it is not a vault file"));
         }
-        let Some((format, rest)) = rest.split_at_checked(2) else {
+        let Some((format, rest)) = rest.split_first_chunk() else {
             return Err(Fault::Damaged("it is too short for a vault"));
         };
-        let format = be_u32(format);
+        let format = u32::from(u16::from_be_bytes(*format));
         if format > u32::from(FORMAT) {
             return Err(Fault::Newer(format));
         }
@@ -125,24 +126,21 @@ impl Header {
         if format != u32::from(FORMAT) {
             return Err(Fault::Damaged("its format is unknown"));
         }
-        let (kinds, rest) = rest.split_at(2);
-        if kinds != [KDF_ARGON2ID, CIPHER_XCHACHA20_POLY1305] {
+        let [KDF_ARGON2ID, CIPHER_XCHACHA20_POLY1305, rest @ ..] = rest else {
             return Err(Fault::Damaged("its algorithms are unknown"));
-        }
-        let (memory, rest) = rest.split_at(4);
-        let (iterations, rest) = rest.split_at(4);
-        let (lanes, rest) = rest.split_at(4);
-        let derivation = KeyDerivation {
-            memory_kib: be_u32(memory),
-            iterations: be_u32(iterations),
-            lanes: be_u32(lanes),
         };
+        let fields = |rest| {
+            let (memory, rest) = be_u32_of(rest)?;
+            let (iterations, rest) = be_u32_of(rest)?;
+            let (lanes, rest) = be_u32_of(rest)?;
+            let (salt, rest) = rest.split_first_chunk()?;
+            let (nonce, _) = rest.split_first_chunk()?;
+            Some((KeyDerivation { memory_kib: memory, iterations, lanes }, *salt, *nonce))
+        };
+        let (derivation, salt, nonce) = fields(rest).ok_or(Fault::Damaged("it is cut short"))?;
         if !derivation.is_bearable() {
             return Err(Fault::Damaged("its key derivation parameters are out of bounds"));
         }
-        let (mut salt, mut nonce) = ([0; SALT_LEN], [0; NONCE_LEN]);
-        salt.copy_from_slice(&rest[..SALT_LEN]);
-        nonce.copy_from_slice(&rest[SALT_LEN..SALT_LEN + NONCE_LEN]);
         Ok(Self { derivation, salt, nonce })
     }
 
