@@ -273,3 +273,62 @@ async fn a_selected_service_redirects_to_its_endpoint_and_nowhere_above() {
     let redirect = lab.get_as(&format!("{base}?service=hub&relativeRef=c"), DEREFERENCING).await;
     assert_eq!(redirect.status, StatusCode::SEE_OTHER);
 }
+
+/// As a client has to write a DID URL that goes with options of its own.
+fn encoded(did_url: &str) -> String {
+    [(":", "%3A"), ("/", "%2F"), ("?", "%3F"), ("#", "%23"), ("&", "%26"), ("=", "%3D")]
+        .iter()
+        .fold(did_url.to_owned(), |text, (plain, code)| text.replace(plain, code))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encoded_did_url_is_dereferenced_in_the_version_that_it_or_an_option_names() {
+    let mut lab = Lab::ready(10).await;
+    let (mut member, _) = lab.member(1).await;
+    let (did, first) = (member.did.to_string(), member.version.to_string());
+    let before = lab.get_as(&path(&format!("{did}%23hub")), "application/json").await.json();
+    let mut document = lab.kit.document(&member, 2);
+    document.service[0].service_endpoint = "https://moved.example/".to_owned();
+    let mut mail = document.service[0].clone();
+    mail.id = "#mail".to_owned();
+    document.service.push(mail);
+    let update = member.update(&lab.kit, document);
+    lab.finalize(&update).await;
+
+    for url in [
+        format!("{}?versionId={first}", encoded(&format!("{did}#hub"))),
+        encoded(&format!("{did}?versionId={first}#hub")),
+    ] {
+        let answer = lab.get_as(&path(&url), DEREFERENCING).await;
+        assert_eq!((answer.status, answer.media_type()), (StatusCode::OK, DEREFERENCING), "{url}");
+        assert_eq!(answer.json()["contentStream"], before, "{url}");
+        assert_eq!(answer.json()["contentMetadata"]["versionId"], first, "{url}");
+    }
+    let later = format!("{}?versionId={first}", encoded(&format!("{did}#mail")));
+    let missing = lab.get_as(&path(&later), DEREFERENCING).await;
+    assert_eq!((missing.status, &missing.json()["contentMetadata"]), (StatusCode::NOT_FOUND, &json!({})));
+
+    let (old, _) = before["serviceEndpoint"].as_str().unwrap().rsplit_once('/').unwrap();
+    for (query, location) in [
+        ("service=hub&relativeRef=b".to_owned(), "https://moved.example/b".to_owned()),
+        (format!("service=hub&versionId={first}&relativeRef=b"), format!("{old}/b")),
+    ] {
+        let answer = lab.get_as(&path(&encoded(&format!("{did}?{query}"))), DEREFERENCING).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{query}");
+        assert_eq!(answer.headers[header::LOCATION], location, "{query}");
+        assert!(answer.body.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_and_a_missing_identifier_are_read_alike_in_both_spellings() {
+    let lab = Lab::ready(11).await;
+    let did = lab.kit.issuer.did.to_string();
+    for identifier in [did.clone(), encoded(&did)] {
+        let answer = lab.get(&path(&format!("{identifier}?noCache=true&expandRelativeUrls=true"))).await;
+        assert_eq!((answer.status, answer.media_type()), (StatusCode::OK, RESULT), "{identifier}");
+        assert_eq!(answer.json()["didDocument"]["id"], did);
+    }
+    assert_eq!(error(&lab.get(&path("%20")).await), w3c(400, "INVALID_DID"));
+    assert_eq!(lab.get(&path("")).await.status, StatusCode::NOT_FOUND);
+}
