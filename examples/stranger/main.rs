@@ -1,7 +1,8 @@
 //! A stranger who knows the wire format but has no credential: `aval-example-stranger GENESIS.json NODE-URL`.
 //!
-//! It makes keys, signs a well-formed creation of a DID with them, names itself as its own endorser, and submits that. Prints the code
-//! with which the node refuses; it is a failure of the network if the node does not.
+//! It makes keys, signs a well-formed creation of a DID with them, names itself as its own endorser, and
+//! submits that. Prints the code with which the node refuses; it is a failure of the network if the node does
+//! not.
 
 use anyhow::{Context, Result, bail};
 use aval_client::{ClientError, ClientOptions, NodeClient, TrustedGenesis};

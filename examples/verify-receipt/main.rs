@@ -1,7 +1,7 @@
 //! Verifies a receipt offline: `aval-example-verify-receipt GENESIS.json PROOF.json`.
 //!
-//! All that is trusted is the genesis file, whose SHA-256 people have compared. The node that served the proof is not, and no network is used.
-//! Exit codes: 0 verified, 3 checked and wrong, 1 could not be checked.
+//! All that is trusted is the genesis file, whose SHA-256 people have compared. The node that served the
+//! proof is not, and no network is used. Exit codes: 0 verified, 3 checked and wrong, 1 could not be checked.
 
 use anyhow::{Context, Result};
 use aval_proof::{LedgerProof, Proven, TrustAnchor};

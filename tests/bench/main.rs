@@ -1,8 +1,9 @@
 //! The benchmark: four validators as processes on this machine, and the workload of a national registry in small.
 //!
-//! A write is a signed transaction that replaces a DID document of about 450 bytes; its sender is authorized by a live grant, whose credential was
-//! verified when it was granted and whose status is checked every time. A read resolves a random DID; *proved* means with state proof and
-//! certificate. Nodes sync every block to disk, and the load generator shares the machine with them.
+//! A write is a signed transaction that replaces a DID document of about 450 bytes; its sender is authorized
+//! by a live grant, whose credential was verified when it was granted and whose status is checked every time.
+//! A read resolves a random DID; *proved* means with state proof and certificate. Nodes sync every block to
+//! disk, and the load generator shares the machine with them.
 //!
 //! Every figure is the median of several runs, which are in the report as well. Nothing here asserts a time.
 

@@ -1,4 +1,5 @@
-//! What happens when validators die: nothing acknowledged is lost, nothing differs, and work goes on when enough are back.
+//! What happens when validators die: nothing acknowledged is lost, nothing differs, and work goes on when
+//! enough are back.
 
 use anyhow::{Context, Result, ensure};
 use aval_client::TransactionStatus;

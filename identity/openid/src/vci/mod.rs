@@ -11,12 +11,12 @@
 //!   Authorized::on_credential
 //! ```
 //!
-//! **Credential format.** OpenID4VCI 1.0 Appendix A defines formats for VCDM as JWT and with Data Integrity, and
-//! `dc+sd-jwt` for IETF SD-JWT VC, but none for VCDM 2.0 secured as SD-JWT; it leaves room for others to define profiles.
-//! Ours: the format identifier is `vc+sd-jwt` (the media subtype of VC-JOSE-COSE); the metadata are those of
-//! `jwt_vc_json`, that is `credential_definition` with `type`; the algorithms of
-//! `credential_signing_alg_values_supported` are JOSE names; the `credential` of the response is the SD-JWT as a
-//! string.
+//! **Credential format.** OpenID4VCI 1.0 Appendix A defines formats for VCDM as JWT and with Data Integrity,
+//! and `dc+sd-jwt` for IETF SD-JWT VC, but none for VCDM 2.0 secured as SD-JWT; it leaves room for others to
+//! define profiles. Ours: the format identifier is `vc+sd-jwt` (the media subtype of VC-JOSE-COSE); the
+//! metadata are those of `jwt_vc_json`, that is `credential_definition` with `type`; the algorithms of
+//! `credential_signing_alg_values_supported` are JOSE names; the `credential` of the response is the SD-JWT
+//! as a string.
 
 pub mod credential;
 pub mod holder;
