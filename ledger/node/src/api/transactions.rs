@@ -199,10 +199,12 @@ async fn settled(context: &Context, id: &TransactionId) -> Result<(), Problem> {
     let mut heights = context.parts.core.executor.subscribe();
     loop {
         heights.mark_unchanged();
-        let is_final = context.ledger().transaction(id)?.is_some();
-        let pool = context.parts.core.mempool.status(id, context.now_ms());
-        if is_final || matches!(pool, PoolStatus::Refused(_)) {
-            return Ok(());
+        match context.parts.core.mempool.status(id, context.now_ms()) {
+            // It leaves the pool before its block is announced, so there is no need to ask the ledger.
+            PoolStatus::Pending => {}
+            PoolStatus::Refused(_) => return Ok(()),
+            PoolStatus::Unknown if context.ledger().transaction(id)?.is_some() => return Ok(()),
+            PoolStatus::Unknown => {}
         }
         // Refusals wake nobody, so look again now and then; final blocks do.
         let changed = tokio::time::timeout(Duration::from_millis(500), heights.changed()).await;

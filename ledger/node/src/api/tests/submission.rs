@@ -161,7 +161,7 @@ async fn many_at_once_are_checked_in_batches_and_each_gets_its_own_answer() {
         (0..40).map(|number| member.clone().update(&lab.kit, lab.kit.document(&member, number))).collect();
     let bad: Vec<_> = (0..40)
         .map(|number| {
-            member.clone().update_draft(&lab.kit, lab.kit.document(&member, number)).unsigned().submit()
+            with_forged_signature(&member.clone().update(&lab.kit, lab.kit.document(&member, number)))
         })
         .collect();
     let good = futures::future::join_all(good.iter().map(|good| lab.submit(good)));
