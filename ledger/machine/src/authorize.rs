@@ -1,13 +1,14 @@
 //! Step 4 of a transaction's way: may it happen on this state? (specs/rules.md, section 3)
 //!
-//! [`authorize`] decides and, if the answer is yes, knows all that would change; nothing is written. At ingress the answer is
-//! advice that saves block space; on the state before a block it is law: a block that holds a transaction which is not
-//! authorized there is invalid.
+//! [`authorize`] decides and, if the answer is yes, knows all that would change; nothing is written. At ingress the
+//! answer is advice that saves block space; on the state before a block it is law: a block that holds a transaction
+//! which is not authorized there is invalid.
 //!
 //! In this order, for every action:
 //! 1. the block's time lies in the validity window, and the transaction is not on the ledger yet;
-//! 2. the DIDs and keys: they exist, are not deactivated, and control or list the signing keys ([`crate::action`]);
-//! 3. the permit of [`crate::policy`]: a grant, a presentation or an endorser, judged at the block's time ([`crate::grant`]);
+//! 2. the DIDs and keys: they exist, are not deactivated, and control or list the signing keys (`action`);
+//! 3. the permit of [`crate::policy`]: a grant, a presentation or an endorser, judged at the block's time
+//!    (`grant`);
 //! 4. the action's own rules.
 
 use aval_did::{Did, DidRecord, PublicKey, Relationship};
@@ -66,8 +67,8 @@ impl Admitted {
     }
 }
 
-/// Decides whether a transaction may happen on `state` in the block of `context`. The outer error means that nothing was
-/// decided, because the state could not be read.
+/// Decides whether a transaction may happen on `state` in the block of `context`. The outer error means that nothing
+/// was decided, because the state could not be read.
 pub fn authorize<S: StateRead + ?Sized>(
     state: &S,
     checked: &Checked,
@@ -175,8 +176,8 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
         self.payload().controllers().map(|kid| kid.key()).collect()
     }
 
-    /// Asks for what the table of [`crate::policy`] wants of an action on `subject`, apart from a presentation that makes
-    /// the grant in the same transaction.
+    /// Asks for what the table of [`crate::policy`] wants of an action on `subject`, apart from a presentation that
+    /// makes the grant in the same transaction.
     pub(crate) fn expect_permit(&self, subject: &DidRecord) -> Result<(), Stop> {
         match policy::permit(self.checked.action()) {
             Permit::Membership => match self.payload().endorser() {

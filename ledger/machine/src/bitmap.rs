@@ -1,7 +1,7 @@
 //! Entries of 1, 2, 4 or 8 bits in chunks of 1024 bytes (specs/rules.md, section 6).
 //!
-//! Entry 0 lies in the most significant bits of the first byte, as in a W3C Bitstring Status List; an entry never straddles
-//! two bytes. A chunk that was never written is all zeros and is not stored.
+//! Entry 0 lies in the most significant bits of the first byte, as in a W3C Bitstring Status List; an entry never
+//! straddles two bytes. A chunk that was never written is all zeros and is not stored.
 
 /// Bytes of one chunk. A change of one entry writes one chunk, so this bounds what a change costs.
 pub const CHUNK_BYTES: usize = 1024;

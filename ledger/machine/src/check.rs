@@ -1,9 +1,9 @@
 //! Step 3 of a transaction's way: everything that can be decided without state (specs/rules.md, section 1).
 //!
-//! A [`SignedTransaction`](aval_types::SignedTransaction) has its shape checked already. Here: the network, the presentation
-//! against the payload, and every signature by a key that the transaction itself names: the signers' and the key binding's.
-//! Signatures are verified in batches over many transactions and on all cores; a batch accepts exactly what single
-//! verification accepts (ZIP-215), so how transactions are grouped never changes an answer.
+//! A [`SignedTransaction`] has its shape checked already. Here: the network, the presentation against the payload,
+//! and every signature by a key that the transaction itself names: the signers' and the key binding's. Signatures are
+//! verified in batches over many transactions and on all cores; a batch accepts exactly what single verification
+//! accepts (ZIP-215), so how transactions are grouped never changes an answer.
 //!
 //! Checking is early because it is safe early: nothing here depends on the state, so the answer holds in every block.
 
@@ -19,8 +19,8 @@ use aval_types::{
 };
 use rayon::prelude::*;
 
-/// Transactions whose signatures are verified as one batch. Larger batches gain little per signature (about 60 % at 64 and
-/// 70 % at 256) and spread worse over cores.
+/// Transactions whose signatures are verified as one batch. Larger batches gain little per signature (about 60 % at
+/// 64 and 70 % at 256) and spread worse over cores.
 const BATCH_TRANSACTIONS: usize = 128;
 
 /// What the stateless check goes by.
@@ -37,8 +37,8 @@ impl Rules {
         Self { audience: network.to_string(), network, erased_witnesses: false }
     }
 
-    /// The rules for blocks under a finality certificate: a quorum has seen the witnesses, so erased ones are accepted and
-    /// their presentations are not looked at (D7). Never to be used on a block that is not final.
+    /// The rules for blocks under a finality certificate: a quorum has seen the witnesses, so erased ones are
+    /// accepted and their presentations are not looked at (D7). Never to be used on a block that is not final.
     pub fn certified(network: NetworkId) -> Self {
         Self { erased_witnesses: true, ..Self::live(network) }
     }
@@ -122,8 +122,8 @@ impl Checked {
         transaction_length(&self.block_transaction)
     }
 
-    /// Hash of the envelope: payload, headers and signatures. Together with [`Self::witness_hash`] it tells one signed form
-    /// of a transaction from another (say, a mangled copy), which have the same id.
+    /// Hash of the envelope: payload, headers and signatures. Together with [`Self::witness_hash`] it tells one
+    /// signed form of a transaction from another (say, a mangled copy), which have the same id.
     pub fn envelope_hash(&self) -> Hash {
         self.envelope_hash
     }

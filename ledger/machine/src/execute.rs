@@ -1,13 +1,13 @@
 //! Steps 3 and 4 as law, and what follows from them: from a block's transactions to changes and receipts.
 //!
-//! Every transaction of a block is authorized on the state before the block; one that is not makes the whole block invalid,
-//! so a faulty leader cannot bring unauthorized work in. Then they are applied in order, each to what the ones before it
-//! left. A transaction that one of them has overtaken (it replaced the version that this one builds on, revoked its
-//! grant, took its registry's name) is *rejected*: it changes nothing and its receipt has the code.
+//! Every transaction of a block is authorized on the state before the block; one that is not makes the whole block
+//! invalid, so a faulty leader cannot bring unauthorized work in. Then they are applied in order, each to what the
+//! ones before it left. A transaction that one of them has overtaken (it replaced the version that this one builds
+//! on, revoked its grant, took its registry's name) is *rejected*: it changes nothing and its receipt has the code.
 //!
-//! Authorizing is a pure function of the state before the block, so it runs on all cores. It remembers what it read; only
-//! where an earlier transaction has changed that, it is done again on what is there now. The outcome is that of one core
-//! doing everything twice, in order.
+//! Authorizing is a pure function of the state before the block, so it runs on all cores. It remembers what it read;
+//! only where an earlier transaction has changed that, it is done again on what is there now. The outcome is that of
+//! one core doing everything twice, in order.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -107,7 +107,8 @@ pub struct Proposal {
     pub executed: Executed,
     /// Indices of the candidates that the block holds, ascending.
     pub kept: Vec<usize>,
-    /// Candidates that cannot go into this block, and why. One that is in neither list did not fit: it is as good as before.
+    /// Candidates that cannot go into this block, and why. One that is in neither list did not fit: it is as good as
+    /// before.
     pub dropped: Vec<Dropped>,
 }
 
@@ -122,8 +123,8 @@ pub struct Dropped {
     pub reject: Reject,
 }
 
-/// Makes a block from candidates in order of preference. Leaves out what is not authorized and what an earlier candidate
-/// overtakes, so nobody fills blocks for free.
+/// Makes a block from candidates in order of preference. Leaves out what is not authorized and what an earlier
+/// candidate overtakes, so nobody fills blocks for free.
 pub fn propose_block<S, T>(
     state: &S,
     context: &BlockContext,
@@ -208,7 +209,8 @@ impl<'block, S: StateRead + ?Sized> Block<'block, S> {
         }
     }
 
-    /// The decision after the transactions before this one: the same as before the block, unless they changed what it read.
+    /// The decision after the transactions before this one: the same as before the block, unless they changed what it
+    /// read.
     fn decide_on_top(&self, checked: &Checked, admitted: Admitted) -> Decision {
         if self.overlay.touches(admitted.reads()) {
             authorize(&self.overlay, checked, self.context)

@@ -7,8 +7,8 @@ use crate::effect::Effect;
 use crate::state::Changes;
 use crate::state_key;
 
-/// The changes that make the first state out of nothing. The genesis must be one that [`Genesis::parse`] accepts; what the
-/// rules of DIDs would refuse is an error here as well.
+/// The changes that make the first state out of nothing. The genesis must be one that [`Genesis::parse`] accepts;
+/// what the rules of DIDs would refuse is an error here as well.
 pub fn genesis_changes(genesis: &Genesis) -> Result<Changes, GenesisError> {
     let mut effect = Effect::default();
     let invalid = |error: &dyn std::fmt::Display| GenesisError::Invalid(error.to_string());

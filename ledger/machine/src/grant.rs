@@ -1,7 +1,7 @@
 //! Grants: from a presented credential to a grant (D6), and whether a grant is live at a block's time.
 //!
-//! A grant is live while its issuer is accredited for its type and role, its status entry is clear, and it has not expired.
-//! This is asked at every use, so revocation bites in the very block that carries it.
+//! A grant is live while its issuer is accredited for its type and role, its status entry is clear, and it has not
+//! expired. This is asked at every use, so revocation bites in the very block that carries it.
 
 use aval_did::record::GRANTS_MAX;
 use aval_did::{DidRecord, Relationship};
@@ -49,7 +49,8 @@ pub(crate) fn make<S: StateRead + ?Sized>(
     Ok(())
 }
 
-/// Asks for a live grant of `record` that gives `role`. If there is none, the answer tells of the grant that comes closest.
+/// Asks for a live grant of `record` that gives `role`. If there is none, the answer tells of the grant that comes
+/// closest.
 pub(crate) fn expect_role<S: StateRead + ?Sized>(
     view: &View<'_, S>,
     record: &DidRecord,

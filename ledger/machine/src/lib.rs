@@ -10,14 +10,15 @@
 //!      Executed              Changes + receipts (applied | rejected: overtaken inside the block) + receipts root
 //! ```
 //!
-//! [`Checked`] and [`Admitted`] have no public constructor: whoever needs one gets it by doing the work, so that no other
-//! crate can bring unauthorized work into a block or a state. A proposer uses [`propose_block`], which leaves out what
-//! fails; everybody else executes the whole block and votes no if anything in it is not authorized.
+//! [`Checked`] and [`Admitted`] have no public constructor: whoever needs one gets it by doing the work, so that no
+//! other crate can bring unauthorized work into a block or a state. A proposer uses [`propose_block`], which leaves
+//! out what fails; everybody else executes the whole block and votes no if anything in it is not authorized.
 //!
 //! # Stateless checks ([`check`](mod@check)): the answer is the same on every state
 //! - the transaction is for this network
 //! - every signer's signature, by the key that its kid names
-//! - a presentation is there exactly if the payload names one, is within bounds, and has the sd_hash that the payload names
+//! - a presentation is there exactly if the payload names one, is within bounds, and has the sd_hash that the payload
+//!   names
 //! - the grant that the action states is what the credential says, field by field
 //! - the key binding is made by the credential's holder key, for this transaction (nonce) and network (aud)
 //!
@@ -34,8 +35,8 @@
 //! - Same input, same output, byte for byte: no clock, no randomness, no float, no unordered map, no I/O. Threads only
 //!   divide work whose parts do not depend on each other.
 //! - A refused transaction changes nothing, because changes are handed out only once everything is decided.
-//! - Work is bounded by the limits of `aval_types::limits`: a transaction reads at most the grants of two DIDs and writes at
-//!   most 256 chunks.
+//! - Work is bounded by the limits of `aval_types::limits`: a transaction reads at most the grants of two DIDs and
+//!   writes at most 256 chunks.
 //! - No input makes it panic. A state that cannot be read is an error of its own ([`StateError`]), never a verdict.
 //! - State, receipts and events hold identifiers, keys and role enumerations: no `cnf`, no disclosed claim (D16).
 
@@ -51,7 +52,7 @@ pub mod check;
 mod effect;
 pub mod execute;
 pub mod genesis;
-pub mod grant;
+mod grant;
 pub mod memory;
 pub mod policy;
 mod registry;

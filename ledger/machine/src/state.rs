@@ -1,15 +1,15 @@
 //! What the rules need of a state: two questions. And what they give back: a set of changes.
 //!
-//! The rules never write. Each block's changes are laid over the state that it was executed on ([`Overlay`]), so that blocks
-//! which are not final yet stack up in memory, and only what is final reaches a disk (D2). A refused transaction cannot
-//! leave anything behind, because nothing is written before everything about it is decided.
+//! The rules never write. Each block's changes are laid over the state that it was executed on ([`Overlay`]), so that
+//! blocks which are not final yet stack up in memory, and only what is final reaches a disk (D2). A refused
+//! transaction cannot leave anything behind, because nothing is written before everything about it is decided.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aval_types::TransactionId;
 
-/// The state could not be read or holds bytes that the rules never wrote. This is a fault of this node, not of a sender:
-/// nothing was decided.
+/// The state could not be read or holds bytes that the rules never wrote. This is a fault of this node, not of a
+/// sender: nothing was decided.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
     /// The storage below failed.

@@ -1,8 +1,8 @@
 //! Every key of the state, in one place (specs/wire.md, section 8).
 //!
-//! Keys are ASCII. No name inside a key can contain the separator in a way that makes two different things share a key: a
-//! DID and a list URI fill the rest of their key, a registry's name has no slash, and numbers are decimal without leading
-//! zeros.
+//! Keys are ASCII. No name inside a key can contain the separator in a way that makes two different things share a
+//! key: a DID and a list URI fill the rest of their key, a registry's name has no slash, and numbers are decimal
+//! without leading zeros.
 
 use aval_did::Did;
 use aval_types::{GrantId, RegistryId};

@@ -1,7 +1,8 @@
 //! The state as the rules see it: typed values, each read remembered.
 //!
-//! What a decision has read is part of its outcome: as long as none of those keys changes, deciding again gives the same
-//! answer. Execution leans on this to authorize a whole block in parallel and to decide again only what was overtaken.
+//! What a decision has read is part of its outcome: as long as none of those keys changes, deciding again gives the
+//! same answer. Execution leans on this to authorize a whole block in parallel and to decide again only what was
+//! overtaken.
 
 use std::cell::RefCell;
 
@@ -60,7 +61,8 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
         Ok(value)
     }
 
-    /// The rules wrote every value themselves, so plain serde reads it back; anything else is damage of this node's state.
+    /// The rules wrote every value themselves, so plain serde reads it back; anything else is damage of this node's
+    /// state.
     fn value<T: DeserializeOwned>(&self, key: String) -> Result<Option<T>, StateError> {
         match self.bytes(&key)? {
             None => Ok(None),

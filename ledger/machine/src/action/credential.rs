@@ -1,4 +1,5 @@
-//! `credential.present`: a DID that is on the ledger turns a further credential into a grant (specs/rules.md, sections 3 and 4).
+//! `credential.present`: a DID that is on the ledger turns a further credential into a grant (specs/rules.md,
+//! sections 3 and 4).
 
 use aval_types::Reject;
 use aval_types::action::CredentialPresent;
@@ -8,7 +9,8 @@ use crate::effect::Effect;
 use crate::grant;
 use crate::state::StateRead;
 
-/// Decides `credential.present`: the sender is the grant's subject (checked with the shape) and the credential's holder.
+/// Decides `credential.present`: the sender is the grant's subject (checked with the shape) and the credential's
+/// holder.
 pub(crate) fn present<S: StateRead + ?Sized>(
     case: &Case<'_, S>,
     action: &CredentialPresent,

@@ -1,7 +1,7 @@
 //! `did.create`, `did.update`, `did.rotate`, `did.deactivate` (specs/did-method.md, "Operations").
 //!
-//! What an operation does to a DID, and which control keys it needs, is decided by `aval-did`, the same for everybody who
-//! replays a DID's history. What the ledger adds is here: who may write at all, and the grants.
+//! What an operation does to a DID, and which control keys it needs, is decided by `aval-did`, the same for everybody
+//! who replays a DID's history. What the ledger adds is here: who may write at all, and the grants.
 
 use aval_did::{Deactivate, DidError, DidRecord, Rotate, Update, rules};
 use aval_types::action::DidCreate;
@@ -13,7 +13,8 @@ use crate::grant;
 use crate::policy;
 use crate::state::StateRead;
 
-/// Decides `did.create`: the DID and its first grant come into being together, or an endorser vouches for the DID alone.
+/// Decides `did.create`: the DID and its first grant come into being together, or an endorser vouches for the DID
+/// alone.
 pub(crate) fn create<S: StateRead + ?Sized>(case: &Case<'_, S>, action: &DidCreate) -> Result<Effect, Stop> {
     let operation = &action.operation;
     let existing = case.view.did(&operation.did)?;
@@ -22,7 +23,7 @@ pub(crate) fn create<S: StateRead + ?Sized>(case: &Case<'_, S>, action: &DidCrea
         rules::apply_create(existing.as_ref(), network, operation, &case.control_keys(), case.time_ms())
             .map_err(refuse)?;
     let mut effect = Effect::default();
-    effect.event(Event::DidCreated { did: record.did.clone(), version_id: record.version_id.clone() });
+    effect.event(Event::DidCreated { did: record.did.clone(), version_id: record.version_id });
     match &action.grant {
         None => case.expect_permit(&record)?,
         Some(grant) => {
@@ -42,7 +43,7 @@ pub(crate) fn update<S: StateRead + ?Sized>(case: &Case<'_, S>, operation: &Upda
     let updated =
         rules::apply_update(&record, operation, &case.control_keys(), case.time_ms()).map_err(refuse)?;
     case.expect_permit(&record)?;
-    let version_id = updated.version_id.clone();
+    let version_id = updated.version_id;
     finish(&updated, Event::DidUpdated { did: record.did, version_id })
 }
 
@@ -52,12 +53,12 @@ pub(crate) fn rotate<S: StateRead + ?Sized>(case: &Case<'_, S>, operation: &Rota
     let rotated =
         rules::apply_rotate(&record, operation, &case.control_keys(), case.time_ms()).map_err(refuse)?;
     case.expect_permit(&record)?;
-    let version_id = rotated.version_id.clone();
+    let version_id = rotated.version_id;
     finish(&rotated, Event::DidRotated { did: record.did, version_id })
 }
 
-/// Decides `did.deactivate`. An issuer that deactivates its DID gives up its accreditation: what it issued stands on keys
-/// that nobody answers for any more.
+/// Decides `did.deactivate`. An issuer that deactivates its DID gives up its accreditation: what it issued stands on
+/// keys that nobody answers for any more.
 pub(crate) fn deactivate<S: StateRead + ?Sized>(
     case: &Case<'_, S>,
     operation: &Deactivate,
@@ -66,7 +67,7 @@ pub(crate) fn deactivate<S: StateRead + ?Sized>(
     let ended =
         rules::apply_deactivate(&record, operation, &case.control_keys(), case.time_ms()).map_err(refuse)?;
     case.expect_permit(&record)?;
-    let version_id = ended.version_id.clone();
+    let version_id = ended.version_id;
     let mut effect = finish(&ended, Event::DidDeactivated { did: record.did, version_id })?;
     if case.view.issuer(&ended.did)?.is_some() {
         effect.remove_issuer(&ended.did);

@@ -134,14 +134,14 @@ impl Party {
 
     /// Ends its DID.
     pub fn deactivate(&mut self, kit: &Kit) -> SubmittedTransaction {
-        let operation = Deactivate { did: self.did.clone(), previous: self.version.clone() };
+        let operation = Deactivate { did: self.did.clone(), previous: self.version };
         self.version = operation.version_id();
         Draft::new(kit, Action::DidDeactivate(operation)).controllers(self).submit()
     }
 
     /// [`Self::update`], not submitted yet.
     pub fn update_draft<'kit>(&mut self, kit: &'kit Kit, document: Document) -> Draft<'kit> {
-        let operation = Update { did: self.did.clone(), previous: self.version.clone(), document };
+        let operation = Update { did: self.did.clone(), previous: self.version, document };
         self.version = operation.version_id();
         self.document = operation.document.clone();
         Draft::new(kit, Action::DidUpdate(operation)).controllers(self)
@@ -159,12 +159,8 @@ impl Party {
         let next =
             control_keys(self.seed, &self.name, self.algorithm, self.generation, self.controllers.len());
         self.controllers = std::mem::replace(&mut self.next_controllers, next);
-        let operation = Rotate {
-            did: self.did.clone(),
-            previous: self.version.clone(),
-            control: self.control(),
-            document: None,
-        };
+        let operation =
+            Rotate { did: self.did.clone(), previous: self.version, control: self.control(), document: None };
         self.version = operation.version_id();
         operation
     }

@@ -1,4 +1,5 @@
-//! The rules of the ledger, tested from outside: refusals, blocks, privacy, and a slow model that everything is compared with.
+//! The rules of the ledger, tested from outside: refusals, blocks, privacy, and a slow model that everything is
+//! compared with.
 
 mod blocks;
 mod cost;
@@ -13,8 +14,8 @@ use aval_machine::testkit::Kit;
 use aval_machine::{Checked, ExecuteError, authorize, check, execute_block, propose_block};
 use aval_types::{Reject, SubmittedTransaction};
 
-/// The code with which a transaction is refused, wherever that happens. Asserts that every way to the state gives the same
-/// answer and that nothing changes: advice at ingress, a block of another proposer, a block of one's own.
+/// The code with which a transaction is refused, wherever that happens. Asserts that every way to the state gives the
+/// same answer and that nothing changes: advice at ingress, a block of another proposer, a block of one's own.
 #[track_caller]
 fn refusal(kit: &Kit, submitted: Result<SubmittedTransaction, Reject>) -> &'static str {
     let before = kit.state().clone();

@@ -1,4 +1,5 @@
-//! A second set of rules, slow and obvious, that knows nothing of the first: no bytes, no keys, no hashes, only who did what.
+//! A second set of rules, slow and obvious, that knows nothing of the first: no bytes, no keys, no hashes, only who
+//! did what.
 //!
 //! It is written from specs/rules.md, one rule after the other, over plain sets. [`crate::random`] lets
 //! both sets of rules judge the same random histories.

@@ -22,8 +22,8 @@ fn kept(kit: &Kit, executed: &aval_machine::Executed) -> String {
 fn no_claim_no_disclosure_and_no_holder_key_is_written() {
     let mut kit = Kit::ready(1);
     let company = kit.company(1);
-    // The holder's key of a further credential is a key of the DID in its own right, so leave it out of the document and
-    // look for the key as the credential spells it.
+    // The holder's key of a further credential is a key of the DID in its own right, so leave it out of the document
+    // and look for the key as the credential spells it.
     let first = kit.membership(&company);
     let second = kit.credential(&company, &["endorser", "member"]);
     let grant = Some(first.grant(&company.did));

@@ -36,7 +36,7 @@ enum Step {
 
 /// A party and one of the credentials, as a rule its own and as a rule the first of them.
 fn presentation() -> impl Strategy<Value = (usize, usize)> {
-    let kind = prop_oneof![4 => Just(0usize), 3 => Just(1usize), 5 => 0..CREDENTIALS];
+    let kind = prop_oneof![4 => Just(0usize), 3 => Just(1usize), 2 => Just(3usize), 5 => 0..CREDENTIALS];
     (0..PARTIES, kind, prop::bool::weighted(0.85), 0..PARTIES)
         .prop_map(|(party, kind, own, other)| (party, if own { party } else { other } * CREDENTIALS + kind))
 }
@@ -77,6 +77,9 @@ fn history() -> impl Strategy<Value = Vec<(u64, Vec<Step>)>> {
 
 const ROTATION: Step = Step::Rotate { party: 0, back: 0 };
 
+/// A transaction in both worlds, and what its party is once it has taken effect.
+type Issued = (ModelTransaction, SubmittedTransaction, Option<(usize, Party)>);
+
 /// Both worlds side by side.
 struct Pair {
     kit: Kit,
@@ -84,7 +87,7 @@ struct Pair {
     /// Every version of a party that came to be, oldest first.
     versions: Vec<Vec<Party>>,
     credentials: Vec<Credential>,
-    issued: Vec<(ModelTransaction, SubmittedTransaction, Option<(usize, Party)>)>,
+    issued: Vec<Issued>,
     /// Every answer that came up, on the state before a block or inside it.
     answers: BTreeSet<&'static str>,
 }
@@ -120,7 +123,7 @@ impl Pair {
                     credentials.push(kit.issue(issuer, terms));
                 };
             add(&["member"], 10 * 86_400, List::Revocation, None, true);
-            add(&["endorser", "member"], 400_000, List::Suspension, None, true);
+            add(&["endorser", "member"], 100_000, List::Suspension, None, true);
             add(&["endorser"], 10 * 86_400, List::Revocation, None, true);
             add(&["member"], 200, List::Revocation, None, true);
             // Two credentials on one status entry: an issuer's mistake that must not make two grants.
@@ -338,46 +341,50 @@ proptest! {
     }
 }
 
+/// Every answer of the model, an authorized transaction's included.
+const ANSWERS: [&str; 25] = [
+    "applied",
+    "authorized",
+    "credential.expired",
+    "credential.issuer_unaccredited",
+    "credential.revoked",
+    "credential.suspended",
+    "did.allowance",
+    "did.deactivated",
+    "did.exists",
+    "did.not_found",
+    "did.stale_version",
+    "endorser.grant",
+    "grant.exists",
+    "grant.expired",
+    "grant.issuer_unaccredited",
+    "grant.required",
+    "grant.revoked",
+    "grant.role",
+    "grant.suspended",
+    "overtaken",
+    "presentation.holder_key",
+    "registry.monotonic",
+    "registry.stale",
+    "transaction.duplicate",
+    "transaction.expired",
+];
+
 /// A comparison of two sets of rules is worth as much as the answers that come up in it.
 #[test]
 fn random_histories_reach_every_answer_of_the_model() {
     let mut runner = TestRunner::deterministic();
-    let mut answers = BTreeSet::new();
-    for _ in 0..120 {
+    let mut missing: BTreeSet<&str> = ANSWERS.into();
+    for _ in 0..1_000 {
         let history = history().new_tree(&mut runner).unwrap().current();
         let mut pair = Pair::new(1);
         for (pause_s, steps) in &history {
             pair.block(*pause_s, steps).unwrap();
         }
-        answers.extend(pair.answers);
+        missing.retain(|answer| !pair.answers.contains(answer));
+        if missing.is_empty() {
+            return;
+        }
     }
-    let all = [
-        "applied",
-        "authorized",
-        "credential.expired",
-        "credential.issuer_unaccredited",
-        "credential.revoked",
-        "credential.suspended",
-        "did.allowance",
-        "did.deactivated",
-        "did.exists",
-        "did.not_found",
-        "did.stale_version",
-        "endorser.grant",
-        "grant.exists",
-        "grant.expired",
-        "grant.issuer_unaccredited",
-        "grant.required",
-        "grant.revoked",
-        "grant.role",
-        "grant.suspended",
-        "overtaken",
-        "presentation.holder_key",
-        "registry.monotonic",
-        "registry.stale",
-        "transaction.duplicate",
-        "transaction.expired",
-    ];
-    let missing: Vec<_> = all.iter().filter(|answer| !answers.contains(*answer)).collect();
-    assert!(missing.is_empty(), "never came up: {missing:?}; came up: {answers:?}");
+    panic!("never came up: {missing:?}");
 }
