@@ -5,27 +5,30 @@ CREATE TABLE offers (
     id              TEXT PRIMARY KEY,
     code_hash       TEXT NOT NULL UNIQUE,
     configuration   TEXT NOT NULL,
-    subject         TEXT NOT NULL,
+    subject         TEXT NOT NULL, -- emptied when the credential is issued: then it is in `issuances`
     session         TEXT NOT NULL,
     created_s       INTEGER NOT NULL,
     expires_s       INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX offers_by_expiry ON offers (expires_s);
 
 CREATE TABLE access_tokens (
     token_hash      TEXT PRIMARY KEY,
-    offer_id        TEXT NOT NULL REFERENCES offers (id),
-    expires_s       INTEGER NOT NULL,
-    used            INTEGER NOT NULL DEFAULT 0
+    offer_id        TEXT NOT NULL REFERENCES offers (id) ON DELETE CASCADE,
+    expires_s       INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX access_tokens_by_expiry ON access_tokens (expires_s);
+CREATE INDEX access_tokens_by_offer ON access_tokens (offer_id);
 
 CREATE TABLE nonces (
     nonce_hash      TEXT PRIMARY KEY,
     expires_s       INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX nonces_by_expiry ON nonces (expires_s);
 
 CREATE TABLE issuances (
     id              TEXT PRIMARY KEY,
-    offer_id        TEXT NOT NULL REFERENCES offers (id),
+    offer_id        TEXT NOT NULL UNIQUE REFERENCES offers (id),
     credential_type TEXT NOT NULL,
     subject         TEXT NOT NULL,
     holder          TEXT NOT NULL,
@@ -37,6 +40,8 @@ CREATE TABLE issuances (
     revocation      TEXT,
     UNIQUE (list, list_index)
 ) STRICT;
+CREATE INDEX issuances_by_time ON issuances (issued_s);
+CREATE INDEX issuances_by_state ON issuances (state) WHERE state = 'revoking';
 
 CREATE TABLE audit (
     sequence        INTEGER PRIMARY KEY AUTOINCREMENT,

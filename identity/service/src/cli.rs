@@ -1,24 +1,25 @@
 //! The command line: `aval-identityd issuer init | start | offer | list | revoke`.
 //!
-//! Data goes to stdout, talk to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 4 unauthorized, 5 not found, 6 try later.
+//! Data goes to stdout as JSON, talk to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 4 unauthorized, 5 not found, 6
+//! try later.
 
-use crate::config::{Config, CredentialConfig, Home, RegistryConfig, write_private};
-use crate::issuer::Issuer;
+use crate::config::{Config, CredentialConfig, Home, RegistryConfig, write_new};
+use crate::fault::Fault;
 use crate::keys::IssuerKeys;
-use crate::ledger::Ledger;
-use crate::records::Records;
-use crate::{admin, public};
-use anyhow::{Context, Result, bail};
+use crate::service;
 use aval_codec::b64u;
 use clap::{Args, Parser, Subcommand};
 use rand::RngExt as _;
 use std::fs;
-use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
+
+/// Longer than the service takes to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// Identity services for Aval.
 #[derive(Debug, Parser)]
@@ -27,7 +28,7 @@ struct Cli {
     #[command(subcommand)]
     service: Service,
     /// What to log: error, warn, info, debug or trace
-    #[arg(long, global = true, env = "AVAL_IDENTITYD_LOG", default_value = "info")]
+    #[arg(long, global = true, env = "AVAL_IDENTITYD_LOG", default_value = "info", value_parser = filter)]
     log: String,
 }
 
@@ -121,40 +122,38 @@ struct InitArgs {
     registry: String,
     /// Entries of the status registry: a multiple of 1,024
     #[arg(long, default_value_t = 131_072)]
-    registry_size: u64,
+    registry_size: u32,
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Runs the program.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| "info".into());
+    let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Service::Issuer(command) = cli.service;
     let done = match command {
-        IssuerCommand::Init(args) => init(args).map(|()| 0),
-        IssuerCommand::Start { home, exit_with_parent } => start(Home(home.home), exit_with_parent).map(|()| 0),
+        IssuerCommand::Init(args) => init(args),
+        IssuerCommand::Start { home, exit_with_parent } => service::start(&Home(home.home), exit_with_parent),
         IssuerCommand::Offer { home, roles, claims } => offer(&Home(home.home), &roles, &claims),
-        IssuerCommand::List { home } => call(&Home(home.home), "GET", "/issuances", None),
-        IssuerCommand::Revoke { home, id } => {
-            call(&Home(home.home), "POST", &format!("/issuances/{id}/revoke"), None)
-        }
+        IssuerCommand::List { home } => call(&Home(home.home), "/issuances", Call::Get),
+        IssuerCommand::Revoke { home, id } => revoke(&Home(home.home), &id),
     };
     match done {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("aval-identityd: {error:#}");
-            ExitCode::from(1)
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("aval-identityd: {fault}");
+            ExitCode::from(fault.exit_code())
         }
     }
 }
 
-fn init(args: InitArgs) -> Result<()> {
-    let home = Home(args.home.home.clone());
-    fs::create_dir_all(&home.0).with_context(|| format!("creating {}", home.0.display()))?;
-    let keys = IssuerKeys::read(&args.keys)?;
-    let genesis = fs::read(&args.genesis).with_context(|| format!("reading {}", args.genesis.display()))?;
-    let trusted = aval_client::TrustedGenesis::parse(genesis.clone())
-        .with_context(|| format!("{} is not a genesis file", args.genesis.display()))?;
+/// Reads and checks everything before it writes anything.
+fn init(args: InitArgs) -> Result<(), Fault> {
+    let home = Home(args.home.home);
     let config = Config {
         listen: args.listen,
         admin_listen: args.admin_listen,
@@ -168,11 +167,22 @@ fn init(args: InitArgs) -> Result<()> {
             offer_minutes: args.offer_minutes,
         },
     };
-    config.write_new(&home.0)?;
-    write_private(&home.keys(), &fs::read_to_string(&args.keys)?)?;
-    fs::write(home.genesis(), genesis)?;
+    config.validate().map_err(Fault::usage)?;
+    aval_client::NodeClient::new(&config.node, &aval_client::ClientOptions::default())
+        .map_err(|error| Fault::usage(error.to_string()))?;
+    let (keys, key_text) = IssuerKeys::read(&args.keys)?;
+    let genesis = fs::read(&args.genesis).map_err(|error| {
+        Fault::of_file(&args.genesis, &error, "give the network's genesis file with --genesis")
+    })?;
+    let trusted = aval_client::TrustedGenesis::parse(genesis.clone()).map_err(|error| {
+        Fault::failed(format!("{} is not a genesis file: {error}", args.genesis.display()))
+    })?;
+    home.prepare()?;
+    write_new(&home.keys(), key_text.as_bytes(), 0o600)?;
+    write_new(&home.genesis(), &genesis, 0o644)?;
     let token: [u8; 32] = rand::rng().random();
-    write_private(&home.admin_token(), &b64u::encode(&token))?;
+    write_new(&home.admin_token(), b64u::encode(token).as_bytes(), 0o600)?;
+    config.write_new(&home)?;
     let summary = serde_json::json!({
         "did": keys.did.to_string(), "genesis": trusted.hash().to_string(), "publicUrl": config.public_url,
     });
@@ -180,129 +190,79 @@ fn init(args: InitArgs) -> Result<()> {
     Ok(())
 }
 
-fn start(home: Home, exit_with_parent: bool) -> Result<()> {
-    let config = Config::read(&home.0)?;
-    let keys = Arc::new(IssuerKeys::read(&home.keys())?);
-    let genesis = fs::read(home.genesis()).with_context(|| format!("reading {}", home.genesis().display()))?;
-    let token = read_token(&home)?;
-    let ledger = Ledger::open(&config, &genesis, &home.0.join("checkpoint.json"), keys.clone())?;
-    tokio::runtime::Runtime::new()?.block_on(async move {
-        let records = Records::open(&home.records()).await?;
-        let listener = listen(config.listen).await?;
-        let admin_listener = listen(config.admin_listen).await?;
-        let public_url = config.public_url.clone();
-        let issuer = Arc::new(Issuer::start(config, keys, records, ledger).await?);
-        issuer.finish_revocations().await;
-        tracing::info!(public_url, admin = %admin_listener.local_addr()?, "issuing");
-        let stopped = tokio::sync::watch::Sender::new(false);
-        let until = |mut stop: tokio::sync::watch::Receiver<bool>| async move {
-            let _ = stop.wait_for(|stopped| *stopped).await;
-        };
-        let public = axum::serve(listener, public::router(issuer.clone()))
-            .with_graceful_shutdown(until(stopped.subscribe()));
-        let admin = axum::serve(admin_listener, admin::router(issuer, &token))
-            .with_graceful_shutdown(until(stopped.subscribe()));
-        let servers = async { tokio::try_join!(public.into_future(), admin.into_future()) };
-        tokio::pin!(servers);
-        tokio::select! {
-            served = &mut servers => { served?; return Ok(()); }
-            () = told_to_stop(exit_with_parent) => { stopped.send_replace(true); }
-        }
-        tracing::info!("stopping");
-        let _ = tokio::time::timeout(Duration::from_secs(5), servers).await;
-        Ok(())
-    })
-}
-
-async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener> {
-    tokio::net::TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{address} cannot be listened on; another program may use it"))
-}
-
-async fn told_to_stop(exit_with_parent: bool) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let parent_gone = async {
-        if exit_with_parent {
-            let (sender, receiver) = tokio::sync::oneshot::channel();
-            // A thread of its own: a blocked read must not keep the runtime from shutting down.
-            std::thread::spawn(move || {
-                let mut buffer = [0; 64];
-                while matches!(std::io::stdin().read(&mut buffer), Ok(count) if count > 0) {}
-                let _ = sender.send(());
-            });
-            let _ = receiver.await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => terminate.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated => {}
-        () = parent_gone => {}
-    }
-}
-
-fn read_token(home: &Home) -> Result<String> {
-    let path = home.admin_token();
-    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(text.trim().to_owned())
-}
-
-fn offer(home: &Home, roles: &[String], claims: &[String]) -> Result<u8> {
-    let mut subject = serde_json::Map::new();
+fn offer(home: &Home, roles: &[String], claims: &[String]) -> Result<(), Fault> {
+    let mut subject = serde_json::Map::from_iter([("role".to_owned(), roles.into())]);
     for claim in claims {
-        let Some((name, value)) = claim.split_once('=') else { bail!("{claim} is not NAME=VALUE") };
-        subject.insert(name.to_owned(), value.into());
+        let Some((name, value)) = claim.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(Fault::usage(format!("--claim {claim} is not NAME=VALUE")));
+        };
+        if subject.insert(name.to_owned(), value.into()).is_some() {
+            return Err(Fault::usage(format!(
+                "--claim {name} is given twice, or is `role`, which --role gives"
+            )));
+        }
     }
-    subject.insert("role".to_owned(), roles.into());
-    call(home, "POST", "/offers", Some(serde_json::json!({ "subject": subject })))
+    call(home, "/offers", Call::Post(serde_json::json!({ "subject": subject })))
+}
+
+fn revoke(home: &Home, id: &str) -> Result<(), Fault> {
+    let id: Uuid =
+        id.parse().map_err(|_| Fault::usage(format!("{id} is no issuance id; `list` shows them")))?;
+    call(home, &format!("/issuances/{id}/revoke"), Call::Post(serde_json::Value::Null))
+}
+
+enum Call {
+    Get,
+    Post(serde_json::Value),
 }
 
 /// Asks the running service over its back office API and prints the answer.
-fn call(home: &Home, method: &str, path: &str, body: Option<serde_json::Value>) -> Result<u8> {
-    let config = Config::read(&home.0)?;
-    let url = format!("http://{}{path}", config.admin_listen);
+fn call(home: &Home, path: &str, call: Call) -> Result<(), Fault> {
+    let config = Config::read(home)?;
+    let address = config.admin_listen;
+    let url = format!("http://{address}{path}");
     let agent = ureq::Agent::new_with_config(
         ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_global(Some(ANSWER_TIMEOUT))
             .build(),
     );
-    let authorization = format!("Bearer {}", read_token(home)?);
-    let answer = if method == "GET" {
-        agent.get(&url).header("Authorization", &authorization).call()
-    } else {
-        agent
-            .post(&url)
-            .header("Authorization", &authorization)
-            .header("Content-Type", "application/json")
-            .send(body.unwrap_or_default().to_string())
-    };
-    let mut answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            eprintln!("aval-identityd: the issuer at {} cannot be reached ({error}); is it started?", config.admin_listen);
-            return Ok(6);
+    let authorization = format!("Bearer {}", home.read_admin_token()?);
+    let answer = match call {
+        Call::Get => agent.get(&url).header("authorization", &authorization).call(),
+        Call::Post(body) => {
+            let request = agent.post(&url).header("authorization", &authorization);
+            request.header("content-type", "application/json").send(body.to_string())
         }
     };
-    let text = answer.body_mut().read_to_string()?;
+    let unreachable = |error: ureq::Error| {
+        Fault::try_later(format!("the issuer at {address} cannot be reached ({error}): is it started?"))
+    };
+    let mut answer = answer.map_err(unreachable)?;
+    let text = answer.body_mut().read_to_string().map_err(unreachable)?;
     let status = answer.status().as_u16();
     if answer.status().is_success() {
         println!("{text}");
-        return Ok(0);
+        return Ok(());
     }
-    eprintln!("aval-identityd: {text}");
-    Ok(match status {
-        401 => 4,
-        404 => 5,
-        429 | 502 | 503 => 6,
-        _ => 1,
-    })
+    Err(refusal(status, &text))
+}
+
+/// The service's problem document as a fault.
+fn refusal(status: u16, text: &str) -> Fault {
+    let problem: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let field = |name: &str| problem.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let sentence = match (field("detail"), field("code")) {
+        ("", _) => format!("the issuer answered with status {status}"),
+        (detail, "") => detail.to_owned(),
+        (detail, code) => format!("{detail} ({code})"),
+    };
+    match status {
+        401 => Fault::locked(sentence),
+        404 => Fault::not_found(sentence),
+        408 | 429 | 503 => Fault::try_later(sentence),
+        _ => Fault::failed(sentence),
+    }
 }

@@ -1,17 +1,31 @@
 //! Where an issuer keeps its things, and what it was told at `init`.
 //!
-//! A home folder holds `config.json`, `keys.json` (mode 0600), `genesis.json` (the trust anchor), `issuer.sqlite` and `admin-token` (mode 0600).
+//! A home folder (mode 0700) holds `config.json`, `keys.json`, `genesis.json` (the trust anchor), `admin-token`,
+//! `checkpoint.json` (how far the ledger was seen) and `issuer.sqlite`. `config.json` is written last: a folder with
+//! one is complete.
 
-use anyhow::{Context, Result, bail};
+use crate::fault::Fault;
+use aval_openid::UrlPolicy;
+use aval_types::grant::is_name;
+use aval_types::registry::{Purpose, Shape, is_registry_name};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+/// What is missing when a home folder has no configuration.
+const INIT_FIRST: &str = "run `aval-identityd issuer init` first, or give the right --home";
+/// The longest validity of a credential; renewal is what shows that a membership goes on.
+const VALIDITY_DAYS_MAX: u32 = 3_650;
+/// The longest life of an offer.
+const OFFER_MINUTES_MAX: u32 = 7 * 24 * 60;
+/// An admin token is at least this long: 128 bits in base64url.
+const TOKEN_LENGTH_MIN: usize = 22;
+
 /// What `config.json` says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
     /// Where wallets reach the service.
@@ -29,17 +43,17 @@ pub struct Config {
 }
 
 /// The status registry that the issuer owns on the ledger.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RegistryConfig {
     /// The last part of the registry's identifier.
     pub name: String,
     /// Entries in its one status list.
-    pub size: u64,
+    pub size: u32,
 }
 
 /// The credential that the issuer is accredited for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CredentialConfig {
     /// The credential type beside `VerifiableCredential`.
@@ -54,26 +68,65 @@ pub struct CredentialConfig {
 
 impl Config {
     /// Reads the configuration of a home folder.
-    pub fn read(home: &Path) -> Result<Self> {
-        let path = home.join("config.json");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("{} cannot be read; run `aval-identityd issuer init` first", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
+    pub fn read(home: &Home) -> Result<Self, Fault> {
+        let path = home.config();
+        let text = fs::read_to_string(&path).map_err(|error| Fault::of_file(&path, &error, INIT_FIRST))?;
+        let config: Self = serde_json::from_str(&text).map_err(|error| {
+            Fault::failed(format!("{} is not a valid configuration: {error}", path.display()))
+        })?;
+        config.validate().map_err(|reason| Fault::failed(format!("{}: {reason}", path.display())))?;
+        Ok(config)
+    }
+
+    /// Whether the service can work with these values; if not, which one and why.
+    pub fn validate(&self) -> Result<(), String> {
+        let url = UrlPolicy::LOOPBACK
+            .check_issuer("publicUrl", &self.public_url)
+            .map_err(|error| format!("wallets would not follow publicUrl: {error}"))?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        if self.public_url.ends_with('/') || !url.path().bytes().all(plain) {
+            return Err(
+                "publicUrl must be without a slash at the end and without special characters".to_owned()
+            );
+        }
+        if self.listen == self.admin_listen && self.listen.port() != 0 {
+            return Err("listen and adminListen must differ".to_owned());
+        }
+        if !is_registry_name(&self.registry.name) {
+            return Err("registry.name must be 1 to 32 of a-z, 0-9 and -".to_owned());
+        }
+        let lists = [self.list_uri()];
+        Shape { purpose: Purpose::Revocation, bits: 1, size: self.registry.size, lists: &lists }
+            .validate()
+            .map_err(|reject| format!("registry: {reject}"))?;
+        if !is_name(&self.credential.credential_type) {
+            return Err("credential.credentialType is not a name of a credential type".to_owned());
+        }
+        if !(1..=VALIDITY_DAYS_MAX).contains(&self.credential.validity_days) {
+            return Err(format!("credential.validityDays must be 1 to {VALIDITY_DAYS_MAX}"));
+        }
+        if !(1..=OFFER_MINUTES_MAX).contains(&self.credential.offer_minutes) {
+            return Err(format!("credential.offerMinutes must be 1 to {OFFER_MINUTES_MAX}"));
+        }
+        Ok(())
     }
 
     /// Writes the configuration into a home folder that has none yet.
-    pub fn write_new(&self, home: &Path) -> Result<()> {
-        let path = home.join("config.json");
-        if path.exists() {
-            bail!("{} exists already; choose another --home or remove it", path.display());
-        }
-        fs::write(&path, serde_json::to_string_pretty(self)? + "\n")
-            .with_context(|| format!("writing {}", path.display()))
+    pub fn write_new(&self, home: &Home) -> Result<(), Fault> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| Fault::failed(error.to_string()))?;
+        write_new(&home.config(), (text + "\n").as_bytes(), 0o600)
     }
 
     /// The URI of the status list: what credentials name and the ledger's registry lists.
     pub fn list_uri(&self) -> String {
         format!("{}/status/{}", self.public_url, self.registry.name)
+    }
+
+    /// The path of the public URL: empty, or with a slash in front and none behind.
+    pub fn public_path(&self) -> String {
+        url::Url::parse(&self.public_url)
+            .map(|url| url.path().trim_end_matches('/').to_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -82,6 +135,11 @@ impl Config {
 pub struct Home(pub PathBuf);
 
 impl Home {
+    /// What the issuer was told.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config.json")
+    }
+
     /// The issuer's DID and private keys.
     pub fn keys(&self) -> PathBuf {
         self.0.join("keys.json")
@@ -90,6 +148,11 @@ impl Home {
     /// The network's genesis file.
     pub fn genesis(&self) -> PathBuf {
         self.0.join("genesis.json")
+    }
+
+    /// How far the ledger was seen.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint.json")
     }
 
     /// The database.
@@ -101,15 +164,59 @@ impl Home {
     pub fn admin_token(&self) -> PathBuf {
         self.0.join("admin-token")
     }
+
+    /// Makes the folder unless it is there, and makes sure that `init` would overwrite nothing in it.
+    pub fn prepare(&self) -> Result<(), Fault> {
+        for path in [self.config(), self.keys(), self.genesis(), self.admin_token(), self.records()] {
+            if path.exists() {
+                return Err(Fault::of_file(&path, &std::io::ErrorKind::AlreadyExists.into(), INIT_FIRST));
+            }
+        }
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.0)
+            .map_err(|error| Fault::of_file(&self.0, &error, "make the folder above it"))
+    }
+
+    /// Reads the genesis file.
+    pub fn read_genesis(&self) -> Result<Vec<u8>, Fault> {
+        let path = self.genesis();
+        fs::read(&path).map_err(|error| Fault::of_file(&path, &error, INIT_FIRST))
+    }
+
+    /// Reads the token of the back office; one that is short or readable by others guards nothing.
+    pub fn read_admin_token(&self) -> Result<String, Fault> {
+        let path = self.admin_token();
+        require_private(&path, INIT_FIRST)?;
+        let text = fs::read_to_string(&path).map_err(|error| Fault::of_file(&path, &error, INIT_FIRST))?;
+        let token = text.trim();
+        if token.len() < TOKEN_LENGTH_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Fault::failed(format!(
+                "{} holds no token: write at least {TOKEN_LENGTH_MIN} random characters without spaces into it",
+                path.display()
+            )));
+        }
+        Ok(token.to_owned())
+    }
 }
 
-/// Writes a file that only its owner may read.
-pub fn write_private(path: &Path, text: &str) -> Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("creating {}", path.display()))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("writing {}", path.display()))
+/// Refuses a secret file that others may read.
+pub fn require_private(path: &Path, remedy: &str) -> Result<(), Fault> {
+    let metadata = fs::metadata(path).map_err(|error| Fault::of_file(path, &error, remedy))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        let path = path.display();
+        return Err(Fault::locked(format!("{path} can be read by others: run `chmod 600 {path}`")));
+    }
+    Ok(())
+}
+
+/// Writes a file that is not there yet, through to the disk.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    let write = || -> std::io::Result<()> {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|error| Fault::of_file(path, &error, "make the folder first"))
 }

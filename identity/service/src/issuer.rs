@@ -1,24 +1,29 @@
 //! The issuer's decisions: what is offered to whom, when a credential is made, and how it is revoked.
 //!
-//! The protocol's own rules are `aval-openid`'s; here they meet the records and the ledger. What may happen once is spent in the records before
-//! its effect is visible.
+//! The protocol's own rules are `aval-openid`'s; here they meet the records and the ledger. What may happen once is
+//! spent in the records in the same step as its effect, so that an interrupted request can be made again. A
+//! revocation that has begun goes on whether or not its caller waits, and across restarts.
 
 use crate::config::{Config, CredentialConfig};
 use crate::keys::IssuerKeys;
 use crate::ledger::{Ledger, LedgerError, blocking};
+use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::records::{IssuanceRow, OfferRow, Records, RecordsError};
+use crate::records::{IssuanceRow, Issued, OfferRow, Records, RecordsError, Spending};
+use crate::status_list::{SignedList, StatusList};
 use aval_codec::{Json, b64u, json};
-use aval_credential::{CredentialDraft, StatusEntry, StatusPurpose};
+use aval_credential::{CredentialDraft, Limits, StatusEntry, StatusPurpose};
+use aval_did::key::{PublicKey, SigningKey};
 use aval_openid::ErrorResponse;
 use aval_openid::vci::offer::TransactionCodeSpec;
 use aval_openid::vci::token::TokenRequest;
 use aval_openid::vci::{
-    CredentialConfiguration, CredentialRequest, CredentialResponse, Issuer as Protocol, IssuerMetadata, Session,
-    TokenResponse,
+    CredentialConfiguration, CredentialRequest, CredentialResponse, Issuer as Protocol, IssuerMetadata,
+    Session, TokenResponse,
 };
 use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -27,6 +32,10 @@ use uuid::Uuid;
 const TX_CODE_DIGITS: u32 = 6;
 /// The largest subject that an offer may carry.
 const SUBJECT_BYTES_MAX: usize = 8 * 1024;
+/// What a presentation adds to a credential: the key binding, with room to spare.
+const KEY_BINDING_BYTES: usize = 1024;
+/// How far a credential's validity reaches back, so that a verifier whose clock is a little behind takes it.
+const CLOCK_SKEW_S: i64 = 60;
 
 /// The wall clock, Unix seconds.
 pub fn now_s() -> i64 {
@@ -37,7 +46,7 @@ pub fn now_s() -> i64 {
 /// Fresh random bytes in base64url: codes, tokens and nonces.
 fn secret() -> String {
     let bytes: [u8; 32] = rand::rng().random();
-    b64u::encode(&bytes)
+    b64u::encode(bytes)
 }
 
 /// Why a wallet's request got no credential.
@@ -45,7 +54,7 @@ fn secret() -> String {
 pub enum Refusal {
     /// The protocol says no, in its own words.
     Protocol(ErrorResponse),
-    /// The service failed.
+    /// The service failed; the reason is for the log.
     Failed(String),
 }
 
@@ -62,7 +71,7 @@ impl From<RecordsError> for Refusal {
 }
 
 /// A new offer, as the back office sees it.
-#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+#[derive(serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NewOffer {
     /// The offer.
@@ -75,31 +84,39 @@ pub struct NewOffer {
     pub expires_s: i64,
 }
 
+/// Shows neither the offer's code nor the transaction code.
+impl fmt::Debug for NewOffer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("NewOffer").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// The issuer.
 pub struct Issuer {
-    /// The public metadata and the protocol's rules.
-    pub protocol: Protocol,
+    protocol: Protocol,
     config: Config,
     keys: Arc<IssuerKeys>,
     records: Records,
     ledger: Ledger,
+    metrics: Arc<Metrics>,
+    status_list: StatusList,
+}
+
+/// Checks that the ledger knows the issuer: its key is in its DID document, it is accredited, and its registry exists.
+/// The last is made if it is missing.
+pub async fn prepare_ledger(config: &Config, ledger: &Ledger) -> Result<(), LedgerError> {
+    let credential_type = config.credential.credential_type.clone();
+    blocking(ledger, move |ledger| {
+        ledger.check_identity()?;
+        ledger.accredited_roles(&credential_type)?;
+        ledger.ensure_registry()
+    })
+    .await
 }
 
 impl Issuer {
-    /// Puts the issuer together and makes sure that the ledger knows it: it is accredited, and its registry exists.
-    pub async fn start(
-        config: Config,
-        keys: Arc<IssuerKeys>,
-        records: Records,
-        ledger: Ledger,
-    ) -> Result<Self, LedgerError> {
-        let credential_type = config.credential.credential_type.clone();
-        let size = u32::try_from(config.registry.size).unwrap_or(u32::MAX);
-        blocking(&ledger, move |ledger| {
-            ledger.accredited_roles(&credential_type)?;
-            ledger.ensure_registry(size)
-        })
-        .await?;
+    /// Puts the issuer together.
+    pub fn new(config: Config, keys: Arc<IssuerKeys>, records: Records, ledger: Ledger) -> Self {
         let CredentialConfig { credential_type, display_name, offer_minutes, .. } = &config.credential;
         let metadata = IssuerMetadata::new(&config.public_url).with_configuration(
             credential_type,
@@ -107,7 +124,18 @@ impl Issuer {
         );
         let mut protocol = Protocol::new(metadata);
         protocol.rules.code_life_s = i64::from(*offer_minutes) * 60;
-        Ok(Self { protocol, config, keys, records, ledger })
+        let status_list = StatusList::new(config.list_uri(), keys.clone(), ledger.clone());
+        Self { protocol, config, keys, records, ledger, metrics: Arc::default(), status_list }
+    }
+
+    /// What it says of itself, and the protocol's rules.
+    pub fn protocol(&self) -> &Protocol {
+        &self.protocol
+    }
+
+    /// What it was told.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The issuer's records.
@@ -115,22 +143,33 @@ impl Issuer {
         &self.records
     }
 
+    /// What it counts.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The status list as a signed credential.
+    pub async fn status_list(&self) -> Result<Arc<SignedList>, LedgerError> {
+        self.status_list.current().await
+    }
+
     /// Makes an offer for a subject. `subject.role` names the roles; every other claim can be disclosed selectively.
     pub async fn offer(&self, subject: BTreeMap<String, Json>) -> Result<NewOffer, Problem> {
         let wanted = roles(&subject)?;
+        let stored = serde_json::to_string(&subject).map_err(|error| Problem::internal(&error))?;
+        self.rehearse(&stored)?;
         let credential_type = self.config.credential.credential_type.clone();
         let asked = credential_type.clone();
         let accredited = blocking(&self.ledger, move |ledger| ledger.accredited_roles(&asked)).await?;
         if let Some(role) = wanted.iter().find(|role| !accredited.contains(role)) {
-            return Err(Problem::invalid(format!("the ledger does not accredit this issuer for the role {role}")));
-        }
-        let stored = serde_json::to_string(&subject).map_err(|error| Problem::internal(&error))?;
-        if stored.len() > SUBJECT_BYTES_MAX {
-            return Err(Problem::invalid(format!("the subject's claims exceed {SUBJECT_BYTES_MAX} bytes")));
+            return Err(Problem::invalid(format!(
+                "the ledger does not accredit this issuer for the role {role}"
+            )));
         }
         let (id, code) = (Uuid::new_v4().to_string(), secret());
         let digits = 10u32.pow(TX_CODE_DIGITS);
-        let tx_code = format!("{:0width$}", rand::rng().random_range(0..digits), width = TX_CODE_DIGITS as usize);
+        let tx_code =
+            format!("{:0width$}", rand::rng().random_range(0..digits), width = TX_CODE_DIGITS as usize);
         let salt: [u8; 32] = rand::rng().random();
         let now_s = now_s();
         let (offer, session) = self.protocol.offer(
@@ -147,8 +186,26 @@ impl Issuer {
             expires_s: session.expires_s(),
         };
         self.records.insert_offer(&row, &code, now_s).await?;
-        self.records.log(now_s, "offer.created", &id).await?;
+        self.metrics.offers.inc();
+        tracing::info!(offer = id, "offered");
         Ok(NewOffer { id, offer_uri: offer.to_uri(), tx_code, expires_s: row.expires_s })
+    }
+
+    /// Makes the credential of a subject once for nobody, so that what cannot be issued is not offered.
+    fn rehearse(&self, subject: &str) -> Result<(), Problem> {
+        if subject.len() > SUBJECT_BYTES_MAX {
+            return Err(Problem::invalid(format!("the subject's claims exceed {SUBJECT_BYTES_MAX} bytes")));
+        }
+        let holder = SigningKey::generate_p256().public();
+        let mut row = self.issuance(subject, &holder, now_s());
+        row.list_index = i64::from(self.config.registry.size) - 1;
+        let credential = self.sign(&row, holder).map_err(|reason| {
+            Problem::invalid(format!("no credential can be made of these claims: {reason}"))
+        })?;
+        if credential.len() + KEY_BINDING_BYTES > Limits::LEDGER.bytes_max {
+            return Err(Problem::invalid("the credential would be too large to be presented to the ledger"));
+        }
+        Ok(())
     }
 
     /// The token endpoint.
@@ -159,64 +216,77 @@ impl Issuer {
         let mut session = read_session(&row)?;
         let redeemed = session.redeem(&request, now_s);
         let after = session_text(&session).map_err(|error| Refusal::Failed(error.to_string()))?;
+        let token = secret();
+        let life_s = self.protocol.rules.token_life_s;
+        let earned = redeemed.is_ok().then(|| (token.as_str(), now_s.saturating_add(life_s)));
         // The session is stored also after a refusal: a wrong code uses an attempt up.
-        if !self.records.advance_session(&row.id, &row.session, &after).await? {
+        if !self.records.advance_session(&row, &after, earned, now_s).await? {
             return Err(ErrorResponse::invalid_grant().into());
         }
         redeemed?;
-        let token = secret();
-        let life_s = self.protocol.rules.token_life_s;
-        self.records.insert_token(&token, &row.id, now_s.saturating_add(life_s)).await?;
-        self.records.log(now_s, "offer.redeemed", &row.id).await?;
+        self.metrics.redemptions.inc();
+        tracing::info!(offer = row.id, "redeemed");
         Ok(TokenResponse::bearer(token, u64::try_from(life_s).unwrap_or_default()))
     }
 
     /// The nonce endpoint.
     pub async fn nonce(&self) -> Result<String, RecordsError> {
-        let (nonce, now_s) = (secret(), now_s());
-        self.records.insert_nonce(&nonce, now_s, now_s.saturating_add(self.protocol.rules.nonce_life_s)).await?;
+        let nonce = secret();
+        let expires_s = now_s().saturating_add(self.protocol.rules.nonce_life_s);
+        self.records.insert_nonce(&nonce, expires_s).await?;
         Ok(nonce)
     }
 
     /// The credential endpoint.
     pub async fn issue(&self, token: &str, body: &[u8]) -> Result<CredentialResponse, Refusal> {
         let now_s = now_s();
-        let row =
-            self.records.offer_by_token(token, now_s).await?.ok_or(ErrorResponse::invalid_token())?;
+        let row = self.records.offer_by_token(token, now_s).await?.ok_or(ErrorResponse::invalid_token())?;
         let request = CredentialRequest::parse(body)?;
         let mut session = read_session(&row)?;
         let accepted = self.protocol.accept(&session, &request, now_s)?;
-        if !self.records.spend_nonce(&accepted.nonce, now_s).await? {
-            return Err(ErrorResponse::invalid_nonce().into());
-        }
         session.complete(&accepted.configuration_id);
-        let after = session_text(&session).map_err(|error| Refusal::Failed(error.to_string()))?;
-        if !self.records.advance_session(&row.id, &row.session, &after).await? {
-            return Err(ErrorResponse::invalid_token().into());
+        let session = session_text(&session).map_err(|error| Refusal::Failed(error.to_string()))?;
+        let spending = Spending {
+            offer: &row,
+            session: &session,
+            nonce: &accepted.nonce,
+            size: self.config.registry.size,
+            now_s,
+        };
+        let holder = accepted.holder.key;
+        let wanted = self.issuance(&row.subject, &holder, now_s);
+        let draw = |size| rand::rng().random_range(0..size);
+        let issued =
+            self.records.issue(&spending, &wanted, draw, |issuance| self.sign(issuance, holder)).await?;
+        match issued {
+            Issued::Done(credential) => {
+                self.metrics.issued.inc();
+                tracing::info!(offer = row.id, issuance = wanted.id, "issued");
+                Ok(CredentialResponse::of(credential))
+            }
+            Issued::NonceSpent => Err(ErrorResponse::invalid_nonce().into()),
+            Issued::SessionMoved => Err(ErrorResponse::invalid_token().into()),
         }
+    }
+
+    /// A new issuance without an index.
+    fn issuance(&self, subject: &str, holder: &PublicKey, now_s: i64) -> IssuanceRow {
         let validity_s = i64::from(self.config.credential.validity_days) * 86_400;
-        let wanted = IssuanceRow {
+        IssuanceRow {
             id: Uuid::new_v4().to_string(),
-            credential_type: accepted.configuration_id,
-            subject: row.subject.clone(),
-            holder: accepted.holder.key.thumbprint(),
+            credential_type: self.config.credential.credential_type.clone(),
+            subject: subject.to_owned(),
+            holder: holder.thumbprint(),
             list: self.config.list_uri(),
             list_index: 0,
             issued_s: now_s,
             expires_s: now_s.saturating_add(validity_s),
             state: "valid".to_owned(),
             revocation: None,
-        };
-        let issuance = self
-            .records
-            .insert_issuance(&row.id, &wanted, self.config.registry.size, |size| rand::rng().random_range(0..size))
-            .await?;
-        let credential = self.sign(&issuance, accepted.holder.key)?;
-        self.records.log(now_s, "credential.issued", &issuance.id).await?;
-        Ok(CredentialResponse::of(credential))
+        }
     }
 
-    fn sign(&self, issuance: &IssuanceRow, holder: aval_did::PublicKey) -> Result<String, Refusal> {
+    fn sign(&self, issuance: &IssuanceRow, holder: PublicKey) -> Result<String, String> {
         let claims = read_subject(&issuance.subject)?;
         let disclosable: BTreeSet<String> = claims.keys().filter(|name| *name != "role").cloned().collect();
         let draft = CredentialDraft {
@@ -230,51 +300,94 @@ impl Issuer {
             disclosable,
             status: vec![StatusEntry {
                 purpose: StatusPurpose::Revocation,
-                index: u64::try_from(issuance.list_index).unwrap_or_default(),
+                index: index_of(issuance),
                 list: issuance.list.clone(),
             }],
-            valid_from_s: issuance.issued_s,
+            valid_from_s: issuance.issued_s.saturating_sub(CLOCK_SKEW_S),
             valid_until_s: Some(issuance.expires_s),
             holder_key: Some(holder),
             schema: None,
         };
         aval_credential::issue(&draft, &self.keys.signing, &mut || rand::rng().random())
-            .map_err(|error| Refusal::Failed(error.to_string()))
+            .map_err(|error| error.to_string())
     }
 
-    /// Revokes what was issued: on the ledger first, then in the records.
-    pub async fn revoke(&self, id: &str) -> Result<IssuanceRow, Problem> {
-        let row = self
-            .records
-            .issuance(id)
-            .await?
-            .ok_or_else(|| Problem::not_found("no credential was issued under this id"))?;
+    /// Revokes what was issued: on the ledger first, then in the records. It goes on when the caller stops waiting.
+    pub async fn revoke(self: &Arc<Self>, id: &str) -> Result<IssuanceRow, Problem> {
+        let (issuer, id) = (self.clone(), id.to_owned());
+        let span = tracing::Span::current();
+        let work = async move { issuer.carry_out_revocation(&id).await };
+        let task = tokio::spawn(tracing::Instrument::instrument(work, span));
+        task.await.map_err(|_| Problem::from(LedgerError::Interrupted))?
+    }
+
+    async fn carry_out_revocation(&self, id: &str) -> Result<IssuanceRow, Problem> {
+        let missing = || Problem::not_found("no credential was issued under this id");
+        let row = self.records.issuance(id).await?.ok_or_else(missing)?;
         if row.state == "revoked" {
             return Ok(row);
         }
-        self.records.set_state(id, "revoking", None).await?;
-        let index = u64::try_from(row.list_index).unwrap_or_default();
-        let transaction = blocking(&self.ledger, move |ledger| ledger.revoke(index)).await?;
-        self.records.set_state(id, "revoked", transaction.as_deref()).await?;
-        self.records.log(now_s(), "credential.revoked", id).await?;
-        self.records.issuance(id).await?.ok_or_else(|| Problem::not_found("the record has disappeared"))
+        let index = index_of(&row);
+        // Noted before anything is asked: a revocation that was wanted is not forgotten if the ledger cannot be
+        // reached.
+        self.records.begin_revocation(id, None).await?;
+        let prepared = blocking(&self.ledger, move |ledger| {
+            if ledger.is_revoked(index)? { Ok(None) } else { ledger.revocation(index).map(Some) }
+        });
+        let mut by = None;
+        if let Some(transaction) = prepared.await? {
+            let transaction_id = transaction.transaction.id().to_string();
+            self.records.begin_revocation(id, Some(&transaction_id)).await?;
+            let sent = blocking(&self.ledger, move |ledger| match ledger.send(&transaction) {
+                Ok(()) => Ok(true),
+                // Another request may have been faster; what counts is the bit.
+                Err(error @ LedgerError::Refused { .. }) => {
+                    if ledger.is_revoked(index)? {
+                        Ok(false)
+                    } else {
+                        Err(error)
+                    }
+                }
+                Err(error) => Err(error),
+            });
+            by = sent.await?.then_some(transaction_id);
+        }
+        if self.records.finish_revocation(id, by.as_deref(), now_s()).await? {
+            self.metrics.revocations.inc();
+            tracing::info!(issuance = id, "revoked");
+        }
+        self.status_list.outdate();
+        self.records.issuance(id).await?.ok_or_else(missing)
     }
 
-    /// Finishes revocations that an earlier run of the service began.
-    pub async fn finish_revocations(&self) {
-        let unfinished = match self.records.issuances_in_state("revoking").await {
+    /// Goes on with revocations that an earlier run or an unreachable ledger left open.
+    pub async fn finish_revocations(self: &Arc<Self>) {
+        let open = match self.records.revoking().await {
             Ok(rows) => rows,
             Err(error) => {
-                tracing::error!(%error, "unfinished revocations could not be read");
+                tracing::error!(%error, "open revocations could not be read");
                 return;
             }
         };
-        for row in unfinished {
-            if let Err(problem) = self.revoke(&row.id).await {
-                tracing::warn!(id = row.id, code = problem.code, "a revocation could not be finished; it stays open");
+        let mut left = open.len();
+        for row in &open {
+            match self.revoke(&row.id).await {
+                Ok(_) => left -= 1,
+                Err(problem) => {
+                    tracing::warn!(
+                        issuance = row.id,
+                        code = problem.code,
+                        "a revocation stays open; it is tried again"
+                    );
+                }
             }
         }
+        self.metrics.revocations_open.set(i64::try_from(left).unwrap_or(i64::MAX));
     }
+}
+
+fn index_of(issuance: &IssuanceRow) -> u64 {
+    u64::try_from(issuance.list_index).unwrap_or_default()
 }
 
 fn session_text(session: &Session) -> Result<String, serde_json::Error> {
@@ -282,22 +395,23 @@ fn session_text(session: &Session) -> Result<String, serde_json::Error> {
 }
 
 fn read_session(row: &OfferRow) -> Result<Session, Refusal> {
-    serde_json::from_str(&row.session).map_err(|error| Refusal::Failed(format!("offer {}: {error}", row.id)))
+    serde_json::from_str(&row.session)
+        .map_err(|_| Refusal::Failed(format!("the session of offer {} cannot be read", row.id)))
 }
 
-fn read_subject(text: &str) -> Result<BTreeMap<String, Json>, Refusal> {
+fn read_subject(text: &str) -> Result<BTreeMap<String, Json>, String> {
     let limits = json::Limits { bytes_max: SUBJECT_BYTES_MAX, depth_max: 8 };
-    json::from_slice(text.as_bytes(), limits).map_err(|error| Refusal::Failed(error.to_string()))
+    json::from_slice(text.as_bytes(), limits).map_err(|error| error.to_string())
 }
 
-/// The roles of a subject: one name or a list of names.
-fn roles(subject: &BTreeMap<String, Json>) -> Result<Vec<String>, Problem> {
+/// The roles of a subject: a list of names, each once.
+fn roles(subject: &BTreeMap<String, Json>) -> Result<BTreeSet<String>, Problem> {
     let names = match subject.get("role") {
-        Some(Json::Array(names)) => names.clone(),
-        _ => Vec::new(),
+        Some(Json::Array(names)) => names.as_slice(),
+        _ => &[],
     };
-    let roles: Option<Vec<String>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
-    roles
-        .filter(|roles| !roles.is_empty())
-        .ok_or_else(|| Problem::invalid("`subject.role` has to be a list of role names, for example [\"member\"]"))
+    let roles: Option<BTreeSet<String>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+    roles.filter(|roles| !roles.is_empty() && roles.len() == names.len()).ok_or_else(|| {
+        Problem::invalid("`subject.role` has to be a list of different role names, for example [\"member\"]")
+    })
 }

@@ -1,12 +1,17 @@
-//! The issuer's side of the ledger: its accreditation, its status registry, and the transactions that change the latter.
+//! The issuer's side of the ledger: its accreditation, its status registry, and the transactions that change the
+//! latter.
 //!
-//! Everything read is verified against the genesis file; what the node says without proof decides nothing.
+//! Everything read is verified against the genesis file; what the node says without proof decides nothing. [`Chain`] is
+//! all that is asked of a ledger, so that tests can put the ledger's rules behind it without a network.
 
 use crate::config::Config;
+use crate::fault::Fault;
+use crate::issuer::now_s;
 use crate::keys::IssuerKeys;
 use aval_client::{
     ClientError, ClientOptions, FileCheckpoints, NodeClient, Outcome, TrustedGenesis, VerifyingClient,
 };
+use aval_did::{DidRecord, Relationship};
 use aval_types::action::{Action, RegistryCreate, RegistryUpdate, StatusChange};
 use aval_types::genesis::Issuer;
 use aval_types::registry::{Purpose, RegistryId, RegistryRecord};
@@ -19,6 +24,11 @@ use uuid::Uuid;
 
 /// How long the service waits for a transaction of its own to become final.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How far a transaction's window reaches back, so that a validator whose clock is a little behind takes it.
+const CLOCK_SKEW_S: u64 = 5;
+/// Bytes of a chunk of a status list in the state.
+const CHUNK_BYTES: usize = 1024;
+const CHUNK_BITS: u64 = 8 * CHUNK_BYTES as u64;
 
 /// What can go wrong between the issuer and the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -35,18 +45,34 @@ pub enum LedgerError {
         detail: String,
     },
     /// The issuer's DID is not accredited for what it wants to issue.
-    #[error("{did} is not accredited for {credential_type} on this ledger; governance has to accredit it")]
+    #[error("{did} is not accredited for {credential_type} on this ledger: governance has to accredit it")]
     NotAccredited {
         /// The issuer.
         did: String,
         /// The credential type.
         credential_type: String,
     },
+    /// The issuer's DID does not exist.
+    #[error("{0} is not on this ledger: create it first, or check genesis.json and keys.json")]
+    UnknownDid(String),
+    /// The issuer's key is none that its DID document allows to sign.
+    #[error(
+        "the key {method} in keys.json is not in force for {did}: its document must name it as \
+             authentication and assertion method"
+    )]
+    KeyNotInDocument {
+        /// The issuer.
+        did: String,
+        /// The verification method.
+        method: String,
+    },
     /// The registry exists with another shape than the configuration says.
-    #[error("the registry {0} on the ledger is not the configured one; choose another registry name")]
+    #[error(
+        "the registry {0} on the ledger is not the configured one: choose another registry.name in config.json"
+    )]
     RegistryDiffers(String),
     /// A record on the ledger cannot be read by this version.
-    #[error("the ledger's record {0} cannot be read; this program may be too old for the network")]
+    #[error("the ledger's record {0} cannot be read: this program may be too old for the network")]
     Unreadable(String),
     /// A transaction could not be made from the issuer's keys.
     #[error("the transaction could not be signed: {0}")]
@@ -63,6 +89,8 @@ impl LedgerError {
             Self::Client(error) => error.code(),
             Self::Refused { code, .. } => code,
             Self::NotAccredited { .. } => "issuer.not_accredited",
+            Self::UnknownDid(_) => "issuer.unknown_did",
+            Self::KeyNotInDocument { .. } => "issuer.key_not_in_document",
             Self::RegistryDiffers(_) => "issuer.registry_differs",
             Self::Unreadable(_) => "issuer.ledger_unreadable",
             Self::Sign(_) => "issuer.sign",
@@ -71,105 +99,34 @@ impl LedgerError {
     }
 }
 
-/// The issuer's connection to the ledger. Cheap to clone; its calls block.
-#[derive(Clone)]
-pub struct Ledger {
-    client: VerifyingClient,
-    network: NetworkId,
-    keys: Arc<IssuerKeys>,
-    registry: RegistryId,
-    list: String,
+/// A proven value of the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The value, or its proven absence.
+    pub value: Option<Vec<u8>>,
+    /// Time of the block that it is as of, milliseconds since 1970.
+    pub time_ms: u64,
 }
 
-impl Ledger {
-    /// Trusts the genesis file and speaks to the configured node. Nothing is asked yet.
-    pub fn open(
-        config: &Config,
-        genesis: &[u8],
-        checkpoint: &Path,
-        keys: Arc<IssuerKeys>,
-    ) -> anyhow::Result<Self> {
-        let genesis = TrustedGenesis::parse(genesis.to_vec())?;
-        let node = NodeClient::new(&config.node, &ClientOptions::default())?;
-        let client = VerifyingClient::new(node, &genesis, Arc::new(FileCheckpoints::new(checkpoint)))?;
-        let registry = RegistryId::new(keys.did.clone(), &config.registry.name)
-            .ok_or_else(|| anyhow::anyhow!("the registry's name must be 1 to 32 of a-z, 0-9 and -"))?;
-        Ok(Self { client, network: genesis.network().clone(), keys, registry, list: config.list_uri() })
+/// What the issuer asks of a ledger. The calls block.
+pub trait Chain: Send + Sync {
+    /// The value of a state key now.
+    fn state(&self, key: &str) -> Result<Entry, LedgerError>;
+
+    /// Submits a transaction and waits until it took effect; [`LedgerError::Refused`] if it never will.
+    fn submit(&self, submitted: &SubmittedTransaction) -> Result<(), LedgerError>;
+}
+
+impl Chain for VerifyingClient {
+    fn state(&self, key: &str) -> Result<Entry, LedgerError> {
+        let verified = Self::state(self, key)?;
+        Ok(Entry { value: verified.value, time_ms: verified.time_ms })
     }
 
-    /// The client, for reads.
-    pub fn client(&self) -> &VerifyingClient {
-        &self.client
-    }
-
-    /// The roles that the issuer may give in credentials of a type, as the ledger has it now.
-    pub fn accredited_roles(&self, credential_type: &str) -> Result<Vec<String>, LedgerError> {
-        let key = format!("issuer/{}", self.keys.did);
-        let missing = || LedgerError::NotAccredited {
-            did: self.keys.did.to_string(),
-            credential_type: credential_type.to_owned(),
-        };
-        let value = self.client.state(&key)?.value.ok_or_else(missing)?;
-        let record: Issuer =
-            serde_json::from_slice(&value).map_err(|_| LedgerError::Unreadable(key.clone()))?;
-        let kind = record.types.into_iter().find(|kind| kind.credential_type == credential_type);
-        Ok(kind.ok_or_else(missing)?.roles)
-    }
-
-    /// Makes the status registry on the ledger unless it is there already.
-    pub fn ensure_registry(&self, size: u32) -> Result<(), LedgerError> {
-        let key = format!("registry/{}", self.registry);
-        if let Some(value) = self.client.state(&key)?.value {
-            let record: RegistryRecord =
-                serde_json::from_slice(&value).map_err(|_| LedgerError::Unreadable(key))?;
-            let same = record.purpose == Purpose::Revocation
-                && record.size == size
-                && record.lists == std::slice::from_ref(&self.list);
-            return if same { Ok(()) } else { Err(LedgerError::RegistryDiffers(self.registry.to_string())) };
-        }
-        let action = Action::RegistryCreate(RegistryCreate {
-            registry: self.registry.name().to_owned(),
-            purpose: Purpose::Revocation,
-            bits: 1,
-            size,
-            lists: vec![self.list.clone()],
-        });
-        self.send(action).map(|_| ())
-    }
-
-    /// Sets the revocation bit of an index. Answers with the transaction that did it, or `None` when it was set before.
-    pub fn revoke(&self, index: u64) -> Result<Option<String>, LedgerError> {
-        if self.is_revoked(index)? {
-            return Ok(None);
-        }
-        let change = StatusChange { list: self.list.clone(), index, from: 0, to: 1 };
-        let update = RegistryUpdate { registry: self.registry.clone(), changes: vec![change] };
-        self.send(Action::RegistryUpdate(update)).map(Some)
-    }
-
-    /// Whether the ledger has an index as revoked now, proven (specs/wire.md, status lists in state).
-    pub fn is_revoked(&self, index: u64) -> Result<bool, LedgerError> {
-        const CHUNK_BITS: u64 = 8 * 1024;
-        let key = format!("status/{}/0/{}", self.registry, index / CHUNK_BITS);
-        let within = index % CHUNK_BITS;
-        let chunk = self.client.state(&key)?.value.unwrap_or_default();
-        let byte = usize::try_from(within / 8).ok().and_then(|at| chunk.get(at)).copied().unwrap_or_default();
-        Ok(byte & (0x80 >> (within % 8)) != 0)
-    }
-
-    fn send(&self, action: Action) -> Result<String, LedgerError> {
-        let now_s = u64::try_from(crate::issuer::now_s()).unwrap_or_default();
-        let sender = KeyId::new(self.keys.did.clone(), self.keys.signing.public());
-        // A few seconds back, so that a validator whose clock is a little behind does not find it too early.
-        let transaction = TransactionBuilder::new(self.network.clone(), action, Uuid::new_v4(), now_s - 5)
-            .sender(sender)
-            .sign(&[&self.keys.signing])
-            .map_err(|error| LedgerError::Sign(error.to_string()))?;
-        let id = transaction.id().to_string();
-        let submitted = SubmittedTransaction::new(transaction, None);
-        match self.client.submit_and_wait(&submitted, PATIENCE)? {
+    fn submit(&self, submitted: &SubmittedTransaction) -> Result<(), LedgerError> {
+        match self.submit_and_wait(submitted, PATIENCE)? {
             Outcome::Final(receipt) => match &receipt.value.outcome {
-                aval_types::Outcome::Applied(_) => Ok(id),
+                aval_types::Outcome::Applied(_) => Ok(()),
                 aval_types::Outcome::Rejected(reject) => {
                     Err(LedgerError::Refused { code: reject.code().to_owned(), detail: reject.to_string() })
                 }
@@ -179,6 +136,170 @@ impl Ledger {
                 Err(LedgerError::Refused { code: problem.code, detail })
             }
         }
+    }
+}
+
+/// The bits of a status list as the ledger has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusBits {
+    /// Entry 0 is the highest bit of the first byte.
+    pub bits: Vec<u8>,
+    /// Every bit is at least as new as this block time, milliseconds since 1970.
+    pub time_ms: u64,
+}
+
+/// The issuer's connection to the ledger. Cheap to clone; its calls block.
+#[derive(Clone)]
+pub struct Ledger {
+    chain: Arc<dyn Chain>,
+    network: NetworkId,
+    keys: Arc<IssuerKeys>,
+    registry: RegistryId,
+    list: String,
+    size: u32,
+}
+
+impl Ledger {
+    /// Trusts the genesis file and speaks to the configured node. Nothing is asked yet.
+    pub fn open(
+        config: &Config,
+        genesis: &[u8],
+        checkpoint: &Path,
+        keys: Arc<IssuerKeys>,
+    ) -> Result<Self, Fault> {
+        let genesis = TrustedGenesis::parse(genesis.to_vec())
+            .map_err(|error| Fault::failed(format!("genesis.json is not a genesis file: {error}")))?;
+        let node = NodeClient::new(&config.node, &ClientOptions::default())
+            .map_err(|error| Fault::failed(format!("`node` in config.json: {error}")))?;
+        let client = VerifyingClient::new(node, &genesis, Arc::new(FileCheckpoints::new(checkpoint)))
+            .map_err(LedgerError::from)?;
+        Self::new(config, Arc::new(client), genesis.network().clone(), keys)
+    }
+
+    /// The issuer on any ledger.
+    pub fn new(
+        config: &Config,
+        chain: Arc<dyn Chain>,
+        network: NetworkId,
+        keys: Arc<IssuerKeys>,
+    ) -> Result<Self, Fault> {
+        let registry = RegistryId::new(keys.did.clone(), &config.registry.name)
+            .ok_or_else(|| Fault::failed("registry.name must be 1 to 32 of a-z, 0-9 and -"))?;
+        Ok(Self { chain, network, keys, registry, list: config.list_uri(), size: config.registry.size })
+    }
+
+    /// Checks that the issuer's DID is on the ledger and lets its key sign credentials and transactions.
+    pub fn check_identity(&self) -> Result<(), LedgerError> {
+        let did = &self.keys.did;
+        let key = format!("did/{did}");
+        let value = self.chain.state(&key)?.value.ok_or_else(|| LedgerError::UnknownDid(did.to_string()))?;
+        let record = DidRecord::from_bytes(&value).map_err(|_| LedgerError::Unreadable(key))?;
+        let public = self.keys.signing.public();
+        let named = record.document.verification_key(&self.keys.method, Relationship::AssertionMethod);
+        let may_send = record.require_key(&public, Relationship::Authentication).is_ok();
+        if may_send && named == Some(public) {
+            return Ok(());
+        }
+        Err(LedgerError::KeyNotInDocument { did: did.to_string(), method: self.keys.method.clone() })
+    }
+
+    /// The roles that the issuer may give in credentials of a type, as the ledger has it now.
+    pub fn accredited_roles(&self, credential_type: &str) -> Result<Vec<String>, LedgerError> {
+        let key = format!("issuer/{}", self.keys.did);
+        let missing = || LedgerError::NotAccredited {
+            did: self.keys.did.to_string(),
+            credential_type: credential_type.to_owned(),
+        };
+        let value = self.chain.state(&key)?.value.ok_or_else(missing)?;
+        let record: Issuer =
+            serde_json::from_slice(&value).map_err(|_| LedgerError::Unreadable(key.clone()))?;
+        let kind = record.types.into_iter().find(|kind| kind.credential_type == credential_type);
+        Ok(kind.ok_or_else(missing)?.roles)
+    }
+
+    /// Makes the status registry on the ledger unless it is there already.
+    pub fn ensure_registry(&self) -> Result<(), LedgerError> {
+        if self.has_registry()? {
+            return Ok(());
+        }
+        let action = Action::RegistryCreate(RegistryCreate {
+            registry: self.registry.name().to_owned(),
+            purpose: Purpose::Revocation,
+            bits: 1,
+            size: self.size,
+            lists: vec![self.list.clone()],
+        });
+        match self.send(&self.sign(action)?) {
+            // An earlier run may have sent one too.
+            Err(LedgerError::Refused { .. }) if self.has_registry()? => Ok(()),
+            other => other,
+        }
+    }
+
+    fn has_registry(&self) -> Result<bool, LedgerError> {
+        let key = format!("registry/{}", self.registry);
+        let Some(value) = self.chain.state(&key)?.value else { return Ok(false) };
+        let record: RegistryRecord =
+            serde_json::from_slice(&value).map_err(|_| LedgerError::Unreadable(key))?;
+        let same = record.purpose == Purpose::Revocation
+            && record.bits == 1
+            && record.size == self.size
+            && record.lists == std::slice::from_ref(&self.list);
+        if same { Ok(true) } else { Err(LedgerError::RegistryDiffers(self.registry.to_string())) }
+    }
+
+    /// Signs the transaction that sets the revocation bit of an index.
+    pub fn revocation(&self, index: u64) -> Result<SubmittedTransaction, LedgerError> {
+        let change = StatusChange { list: self.list.clone(), index, from: 0, to: 1 };
+        self.sign(Action::RegistryUpdate(RegistryUpdate {
+            registry: self.registry.clone(),
+            changes: vec![change],
+        }))
+    }
+
+    /// Whether the ledger has an index as revoked now, proven.
+    pub fn is_revoked(&self, index: u64) -> Result<bool, LedgerError> {
+        let chunk = self.chunk(index / CHUNK_BITS)?.value.unwrap_or_default();
+        let within = index % CHUNK_BITS;
+        let byte = usize::try_from(within / 8).ok().and_then(|at| chunk.get(at)).copied().unwrap_or_default();
+        Ok(byte & (0x80 >> (within % 8)) != 0)
+    }
+
+    /// The whole status list, proven chunk by chunk. The chunks may be of different blocks; because bits only rise,
+    /// none is older than the oldest of these blocks.
+    pub fn status_bits(&self) -> Result<StatusBits, LedgerError> {
+        let mut bits = Vec::new();
+        let mut time_ms = u64::MAX;
+        for number in 0..u64::from(self.size).div_ceil(CHUNK_BITS) {
+            let entry = self.chunk(number)?;
+            let mut chunk = entry.value.unwrap_or_default();
+            chunk.resize(CHUNK_BYTES, 0);
+            bits.extend_from_slice(&chunk);
+            time_ms = time_ms.min(entry.time_ms);
+        }
+        bits.truncate((self.size as usize).div_ceil(8));
+        Ok(StatusBits { bits, time_ms })
+    }
+
+    /// A chunk of the list (specs/wire.md, section 8).
+    fn chunk(&self, number: u64) -> Result<Entry, LedgerError> {
+        self.chain.state(&format!("status/{}/0/{number}", self.registry))
+    }
+
+    fn sign(&self, action: Action) -> Result<SubmittedTransaction, LedgerError> {
+        let now_s = u64::try_from(now_s()).unwrap_or_default();
+        let sender = KeyId::new(self.keys.did.clone(), self.keys.signing.public());
+        let nbf = now_s.saturating_sub(CLOCK_SKEW_S);
+        TransactionBuilder::new(self.network.clone(), action, Uuid::new_v4(), nbf)
+            .sender(sender)
+            .sign(&[&self.keys.signing])
+            .map(|transaction| SubmittedTransaction::new(transaction, None))
+            .map_err(|error| LedgerError::Sign(error.to_string()))
+    }
+
+    /// Submits a transaction and waits until it took effect.
+    pub fn send(&self, submitted: &SubmittedTransaction) -> Result<(), LedgerError> {
+        self.chain.submit(submitted)
     }
 }
 

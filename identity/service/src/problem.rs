@@ -1,5 +1,6 @@
 //! Errors of the back office API, as problem details (RFC 9457) with a stable `code`.
 
+use crate::layers::InForm;
 use crate::ledger::LedgerError;
 use crate::records::RecordsError;
 use axum::Json;
@@ -38,7 +39,12 @@ impl Problem {
 
     /// The request's content cannot be used.
     pub fn invalid(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "request.invalid", "The request cannot be carried out", detail)
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "request.invalid",
+            "The request cannot be carried out",
+            detail,
+        )
     }
 
     /// There is no such thing.
@@ -54,6 +60,27 @@ impl Problem {
             "The back office token is missing or wrong",
             "send `Authorization: Bearer <content of the admin-token file>`",
         )
+    }
+
+    /// An error that is known by its status alone.
+    pub fn of_status(status: StatusCode) -> Self {
+        let (code, title) = match status {
+            StatusCode::NOT_FOUND => ("request.not_found", "Not found"),
+            StatusCode::METHOD_NOT_ALLOWED => ("request.method", "This address does not take this method"),
+            StatusCode::PAYLOAD_TOO_LARGE => ("request.oversized", "The request is larger than allowed"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => ("request.media_type", "The body must be application/json"),
+            StatusCode::REQUEST_TIMEOUT => ("request.timeout", "The request took too long"),
+            StatusCode::SERVICE_UNAVAILABLE => ("service.overloaded", "Too many requests are under way"),
+            status if status.is_server_error() => ("service.failed", "The service failed"),
+            _ => ("request.invalid", "The request cannot be carried out"),
+        };
+        let detail = match status {
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => "see /openapi.json",
+            StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => "try again later",
+            status if status.is_server_error() => "the reason is in the service's log",
+            _ => "the request is not what /openapi.json describes",
+        };
+        Self::new(status, code, title, detail)
     }
 
     /// The service failed; the reason goes to the log, not to the client.
@@ -78,9 +105,14 @@ impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         let (status, title) = match &error {
             LedgerError::Refused { .. } => (StatusCode::CONFLICT, "The ledger refused the transaction"),
-            LedgerError::Client(_) => (StatusCode::BAD_GATEWAY, "The ledger could not be asked"),
+            LedgerError::Client(client) if client.is_retryable() => {
+                (StatusCode::SERVICE_UNAVAILABLE, "The ledger cannot be reached or is not done yet")
+            }
+            LedgerError::Client(_) => (StatusCode::BAD_GATEWAY, "The ledger's answer cannot be used"),
+            LedgerError::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "The service is stopping"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "The service is not set up for this"),
         };
+        tracing::warn!(%error, "the ledger was of no help");
         Self::new(status, error.code(), title, error.to_string())
     }
 }
@@ -89,9 +121,12 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(InForm);
         response
     }
 }

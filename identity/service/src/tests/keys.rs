@@ -1,0 +1,76 @@
+//! The key file.
+
+use crate::keys::IssuerKeys;
+use aval_codec::b64u;
+use aval_did::key::{Algorithm, SigningKey};
+use std::os::unix::fs::PermissionsExt as _;
+
+const DID: &str = "did:aval:test:QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG";
+
+fn file(algorithm: &str, seed: &str) -> String {
+    format!(
+        r##"{{"did":"{DID}","documentKeys":{{"#key-1":{{"algorithm":"{algorithm}","seed":"{seed}"}}}},"controlKeys":[]}}"##
+    )
+}
+
+#[test]
+fn both_kinds_of_keys_are_read() {
+    let seed = b64u::encode([3; 32]);
+    let keys = IssuerKeys::parse(&file("EdDSA", &seed)).unwrap();
+    assert_eq!(keys.signing.public(), SigningKey::from_seed(&[3; 32]).public());
+    assert_eq!(keys.key_id(), format!("{DID}#key-1"));
+    let keys = IssuerKeys::parse(&file("ES256", &seed)).unwrap();
+    assert_eq!(keys.signing.algorithm(), Algorithm::Es256);
+    assert_eq!(keys.signing.public(), SigningKey::p256_from_seed(&[3; 32]).unwrap().public());
+}
+
+#[test]
+fn a_malformed_file_is_refused_without_a_word_of_what_is_in_it() {
+    let seed = b64u::encode([7; 32]);
+    let good = file("EdDSA", &seed);
+    let outside_of_the_group = b64u::encode([255; 32]);
+    for (text, reason) in [
+        (String::new(), "line 1"),
+        ("{}".to_owned(), "does not fit"),
+        (
+            good.replace(r#"{"algorithm":"EdDSA","seed":"#, "").replace(r#""}},"control"#, r#""},"control"#),
+            "does not fit",
+        ),
+        (good.replace("did:aval", "did:web"), "did:aval"),
+        (good.replace("#key-1", "key-1"), "#"),
+        (good.replace("EdDSA", "HS256"), "neither"),
+        (file("EdDSA", &b64u::encode([7; 31])), "32 bytes"),
+        (file("EdDSA", &format!("{seed}=")), "32 bytes"),
+        (file("ES256", &b64u::encode([0; 32])), "valid key"),
+        (file("ES256", &outside_of_the_group), "valid key"),
+        (format!(r#"{{"did":"{DID}","documentKeys":{{}}}}"#), "empty"),
+    ] {
+        let sentence = IssuerKeys::parse(&text).unwrap_err();
+        assert!(sentence.contains(reason), "{sentence} / {text}");
+        assert!(!sentence.contains(&seed), "{sentence}");
+    }
+}
+
+#[test]
+fn a_file_that_others_may_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    std::fs::write(&path, file("EdDSA", &b64u::encode([3; 32]))).unwrap();
+    for mode in [0o640, 0o604, 0o644, 0o660, 0o601] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let fault = IssuerKeys::read(&path).unwrap_err();
+        assert_eq!(fault.exit_code(), 4);
+        assert!(fault.to_string().contains("chmod 600"), "{fault}");
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    IssuerKeys::read(&path).unwrap();
+    assert_eq!(IssuerKeys::read(&folder.path().join("other")).unwrap_err().exit_code(), 5);
+}
+
+#[test]
+fn debug_output_shows_no_private_key() {
+    let seed = [3; 32];
+    let keys = IssuerKeys::parse(&file("EdDSA", &b64u::encode(seed))).unwrap();
+    let shown = format!("{keys:?}");
+    assert!(!shown.contains(&b64u::encode(seed)) && !shown.contains("3, 3, 3"), "{shown}");
+}
