@@ -33,7 +33,7 @@ const QUEUE_TRANSACTIONS_MAX: usize = 8192;
 /// Bytes of a batch at most; a single larger transaction goes alone.
 const BATCH_BYTES: usize = MESSAGE_BYTES_MAX / 4;
 /// How long a first transaction waits for others to share its message.
-const BATCH_DELAY: Duration = Duration::from_millis(4);
+const BATCH_DELAY: Duration = Duration::from_millis(8);
 /// How often a node tells its height.
 const STATUS_INTERVAL: Duration = Duration::from_secs(2);
 

@@ -53,11 +53,12 @@ pub async fn offload<T: Send + 'static>(
     receiver.await.ok()
 }
 
-/// A runtime for unit tests: the clock is set by hand, tasks run on the calling thread until they first wait.
+/// A runtime for unit tests: the clock is set by hand, tasks run on the calling thread until they end, and whoever sleeps
+/// has to be polled again after the clock was set.
 #[cfg(test)]
 #[derive(Default)]
 pub struct ManualRuntime {
-    now_ms: std::sync::atomic::AtomicU64,
+    now_ms: Arc<std::sync::atomic::AtomicU64>,
     random: std::sync::atomic::AtomicU64,
 }
 
@@ -82,8 +83,16 @@ impl Runtime for ManualRuntime {
         self.now_ms.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    fn sleep(&self, _: Duration) -> Task {
-        Box::pin(futures::future::ready(()))
+    fn sleep(&self, duration: Duration) -> Task {
+        let deadline_ms = self.now_ms() + u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let now_ms = self.now_ms.clone();
+        Box::pin(std::future::poll_fn(move |_| {
+            if now_ms.load(std::sync::atomic::Ordering::Relaxed) >= deadline_ms {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        }))
     }
 
     fn spawn(&self, _: &'static str, task: Task) {

@@ -207,8 +207,7 @@ impl<E: Storage + Metrics + Clock> CertificateArchive<E> {
             return Ok(None);
         }
         let Some(certificate) = self.history.certificate(height)? else { return Ok(None) };
-        let Some(block) = self.history.block(height)? else { return Ok(None) };
-        Ok(to_engine(&certificate, &block.digest(), self.validators))
+        Ok(to_engine(&certificate, &self.history.digest(height)?, self.validators))
     }
 }
 

@@ -141,6 +141,9 @@ pub trait History: Send + Sync + 'static {
     /// The committed block at a height, if its witnesses are still there in full.
     fn block(&self, height: u64) -> Result<Option<SealedBlock>, Fatal>;
 
+    /// The digest of the committed block at a height.
+    fn digest(&self, height: u64) -> Result<Hash, Fatal>;
+
     /// The height of the committed block with this digest.
     fn height_of(&self, digest: &Hash) -> Result<Option<u64>, Fatal>;
 
@@ -228,6 +231,18 @@ pub enum EngineError {
     /// The engine's journals cannot be opened.
     #[error("cannot open the engine's journals: {0}")]
     Journal(String),
+    /// The journals and the ledger are not of one time.
+    #[error(
+        "the ledger ends at block {committed}, but the engine's journals end at block {delivered}: these folders do not \
+         belong together; restore both as they were, or remove both while the other validators run, and the node fetches \
+         the blocks again"
+    )]
+    FoldersApart {
+        /// The ledger's height.
+        committed: u64,
+        /// The height that the journals say was delivered.
+        delivered: u64,
+    },
     /// The node around the engine could not be built.
     #[error("{0}")]
     Build(String),
@@ -246,6 +261,7 @@ impl EngineError {
             Self::ValidatorKey(_) => "engine.validator_key",
             Self::Listen { .. } => "engine.listen",
             Self::Journal(_) => "engine.journal",
+            Self::FoldersApart { .. } => "engine.folders_apart",
             Self::Build(_) => "engine.build",
             Self::Fatal(_) => "engine.fatal",
             Self::Stopped => "engine.stopped",

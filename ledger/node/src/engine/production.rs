@@ -4,6 +4,7 @@
 //! validator set are let in; addresses come from the genesis file or the node's configuration.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,11 +115,13 @@ fn connect(
         cups::Version::V1,
     );
     let namespace = format!("aval-network/1/{}", settings.network);
+    // The engine reserves a queue for as many peers as there may be, so this is the number there are.
+    let peers_max = NonZeroUsize::new(options.peers.len()).unwrap_or(NonZeroUsize::MIN);
     let mut config = lookup::Config::local(
         handshake,
         namespace.as_bytes(),
         options.listen,
-        NZUsize!(aval_types::limits::VALIDATORS_MAX),
+        peers_max,
         stack::message_bytes_max(settings),
         NZUsize!(512),
     );

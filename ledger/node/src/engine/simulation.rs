@@ -231,7 +231,9 @@ impl World {
     pub async fn failure(&self, index: usize) -> Option<String> {
         let handle = self.inner.borrow_mut().nodes.remove(&index)?;
         futures::pin_mut!(handle);
-        match futures::future::select(handle, Box::pin(self.sleep(Duration::from_millis(1)))).await {
+        let moment = self.sleep(Duration::from_millis(1));
+        futures::pin_mut!(moment);
+        match futures::future::select(handle, moment).await {
             futures::future::Either::Left((result, _)) => Some(format!("{result:?}")),
             futures::future::Either::Right(_) => None,
         }

@@ -74,9 +74,9 @@ pub(super) fn engine_quota() -> Quota {
     Quota::per_second(const { NonZeroU32::new(512).expect("not zero") })
 }
 
-/// Messages per second and peer of [`super::Links`].
+/// Messages per second and peer of [`super::Links`]; more would be dropped.
 pub(super) fn message_quota() -> Quota {
-    Quota::per_second(const { NonZeroU32::new(128).expect("not zero") })
+    Quota::per_second(const { NonZeroU32::new(256).expect("not zero") })
 }
 
 /// The bound on a network message that admits everything the engine and the node send.
@@ -308,24 +308,15 @@ async fn open_marshal<E: EngineContext>(
 
 /// Refuses to go on with journals and a store that do not belong together.
 ///
-/// The store commits a block before the journals count it as delivered, and is ahead by a few blocks at most. A validator
-/// that lost its journal of votes could vote twice in one view, so it must not start over silently.
-fn check_progress(delivered: u64, committed: u64) -> Result<(), EngineError> {
-    if delivered > committed {
-        return Err(EngineError::Journal(format!(
-            "the ledger ends at block {committed}, but the engine delivered block {delivered} already; restore the \
-             ledger's folder that belongs to the engine's folder, or remove both and let the node fetch the blocks again \
-             under a new key"
-        )));
+/// A validator that lost its journal of votes could vote twice in one view, so it must not start over silently.
+pub(super) fn check_progress(delivered: u64, committed: u64) -> Result<(), EngineError> {
+    // Committing comes before counting as delivered, with a bounded number of blocks in between.
+    let in_step = delivered..=delivered.saturating_add(2 * PENDING_ACKNOWLEDGEMENTS);
+    if in_step.contains(&committed) {
+        Ok(())
+    } else {
+        Err(EngineError::FoldersApart { committed, delivered })
     }
-    if committed > delivered.saturating_add(2 * PENDING_ACKNOWLEDGEMENTS) {
-        return Err(EngineError::Journal(format!(
-            "the ledger ends at block {committed}, but the engine's journals end at block {delivered}; restore the \
-             engine's folder that belongs to the ledger's folder: without its record of votes this validator could \
-             contradict itself"
-        )));
-    }
-    Ok(())
 }
 
 fn simplex_config<E, B, A>(

@@ -24,6 +24,7 @@ use proptest::prelude::*;
 use super::SealedBlock;
 use super::block::{EngineBlock, digest, hash, slot};
 use super::certificate::{from_engine, namespace, to_engine};
+use super::stack::check_progress;
 
 const BYTES_MAX: usize = 256 * 1024;
 
@@ -155,6 +156,16 @@ fn a_finalization_of_the_engine_verifies_without_the_engine() {
         assert!(certificate.verify(&genesis, &block.header.parent, &validators).is_err());
         assert_eq!(to_engine(&certificate, &block.digest(), 4).unwrap(), finalization);
         assert!(to_engine(&certificate, &block.digest(), 1).is_none());
+    }
+}
+
+#[test]
+fn journals_and_ledger_must_be_of_one_time() {
+    for (delivered, committed) in [(0, 0), (5, 5), (5, 6), (5, 37)] {
+        assert!(check_progress(delivered, committed).is_ok());
+    }
+    for (delivered, committed) in [(1, 0), (5, 38), (0, 1_000)] {
+        assert_eq!(check_progress(delivered, committed).unwrap_err().code(), "engine.folders_apart");
     }
 }
 

@@ -36,6 +36,10 @@ impl History for LedgerHistory {
         Ok((!erased).then(|| SealedBlock::new(block)))
     }
 
+    fn digest(&self, height: u64) -> Result<Hash, Fatal> {
+        Ok(self.ledger.header(height).map_err(fatal)?.digest())
+    }
+
     fn height_of(&self, digest: &Hash) -> Result<Option<u64>, Fatal> {
         self.ledger.height_of(digest).map_err(fatal)
     }

@@ -15,6 +15,8 @@
 mod execution;
 mod ledger;
 mod propose;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::sync::Arc;

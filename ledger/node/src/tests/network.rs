@@ -53,7 +53,7 @@ pub(super) struct Validators {
     pub(super) world: World,
     pub(super) kit: Rc<Kit>,
     network: Network,
-    storages: Rc<Vec<MemoryStorage>>,
+    storages: Rc<RefCell<Vec<MemoryStorage>>>,
     running: Rc<RefCell<BTreeMap<usize, Arc<Core>>>>,
 }
 
@@ -66,7 +66,7 @@ impl Validators {
             world,
             kit: Rc::new(kit),
             network,
-            storages: Rc::new((0..VALIDATORS).map(|_| MemoryStorage::default()).collect()),
+            storages: Rc::new(RefCell::new((0..VALIDATORS).map(|_| MemoryStorage::default()).collect())),
             running: Rc::default(),
         }
     }
@@ -112,9 +112,14 @@ impl Validators {
         self.world.crash(index).await;
     }
 
+    /// Gives a crashed validator an empty ledger.
+    pub(super) fn lose_ledger(&self, index: usize) {
+        self.storages.borrow_mut()[index] = MemoryStorage::default();
+    }
+
     fn open_ledger(&self, index: usize) -> Ledger {
-        Ledger::open_memory(&self.storages[index], &self.network.hash, StoreConfig::default())
-            .expect("a sound ledger")
+        let storage = self.storages.borrow()[index].clone();
+        Ledger::open_memory(&storage, &self.network.hash, StoreConfig::default()).expect("a sound ledger")
     }
 
     /// A running validator's parts.

@@ -157,3 +157,19 @@ fn simulation_all_validators_restart_after_a_power_failure() {
         validators.check()
     });
 }
+
+#[test]
+fn simulation_a_validator_that_lost_its_ledger_refuses_to_start() {
+    run("lost", 8, async |world, seed| {
+        let validators = start(world, seed, Quality::GOOD).await;
+        validators.reach(3).await;
+        validators.crash(3).await;
+        validators.lose_ledger(3);
+        validators.start(3).await;
+        validators.world.sleep(Duration::from_secs(2)).await;
+        let failure = validators.world.failure(3).await.unwrap_or_default();
+        assert!(failure.contains("FoldersApart"), "{failure}");
+        validators.crash(3).await;
+        validators.check()
+    });
+}
