@@ -359,6 +359,7 @@ fn an_endorser_in_another_wallet_puts_a_citizens_did_on_the_ledger() {
 
     let endorsed = bank.run(&["tx", "endorse", text(&file), "--yes"]).expect(0).json();
     assert_eq!((&endorsed["transaction"], &endorsed["outcome"]), (&made["transaction"], &json!("applied")));
+    assert_eq!(endorsed["did"], made["did"]);
     assert_eq!(citizen.run(&["did", "sync"]).expect(0).json()["operations"][0]["state"], json!("applied"));
     citizen.run(&["did", "rotate", "--yes"]).expect(0);
     // Without a grant of its own an update needs the endorser again.

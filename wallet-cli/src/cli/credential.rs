@@ -1,3 +1,5 @@
+//! Credentials on the command line.
+
 use clap::Subcommand;
 
 /// `aval credential …`

@@ -1,3 +1,5 @@
+//! DIDs on the command line.
+
 use std::path::PathBuf;
 use std::str::FromStr;
 

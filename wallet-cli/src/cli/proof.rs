@@ -1,3 +1,5 @@
+//! Proofs on the command line.
+
 use std::path::PathBuf;
 
 use clap::Subcommand;

@@ -1,3 +1,5 @@
+//! Transactions on the command line.
+
 use std::path::PathBuf;
 
 use clap::Subcommand;

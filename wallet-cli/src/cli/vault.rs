@@ -1,3 +1,5 @@
+//! The vault on the command line.
+
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};

@@ -9,7 +9,7 @@ use crate::cli::ResolveArgs;
 use crate::error::WalletError;
 use crate::home;
 use crate::ledger::Resolved;
-use crate::output::{Text, date_time};
+use crate::output::date_time;
 
 /// An answer about the present that is older than this is worth a word.
 const OLD_MS: u64 = 5 * 60 * 1000;
@@ -41,7 +41,9 @@ pub(super) fn run(app: &App, arguments: &ResolveArgs) -> Result<(), WalletError>
             app.output.data(&value, |text| {
                 text.title(did.as_str());
                 text.field("proof", "none asked for (--trust-node)");
-                document(text, &value);
+                if !value["didDocument"].is_null() {
+                    text.line(&serde_json::to_string_pretty(&value["didDocument"]).unwrap_or_default());
+                }
             })?;
             match answer.error() {
                 Some("NOT_FOUND") => {
@@ -92,11 +94,17 @@ fn proven(
     value["time"] = json!(date_time(verified.time_ms));
     let as_of = format!("block {} of {}", verified.height, date_time(verified.time_ms));
     let Some(record) = &verified.value.record else {
+        let (shown, missing) = match &arguments.version_time {
+            Some(time) => {
+                (format!("{} was not on the ledger at {time}", arguments.did), "was none at that time")
+            }
+            None => (format!("{} is not on the ledger", arguments.did), "is no such DID"),
+        };
         app.output.data(&value, |text| {
-            text.failed(&format!("{} is not on the ledger", arguments.did));
+            text.failed(&shown);
             text.field("proven as of", &as_of);
         })?;
-        return Err(WalletError::NotFound("the ledger proves that there is no such DID".to_owned()));
+        return Err(WalletError::NotFound(format!("the ledger proves that there {missing}")));
     };
     app.output.data(&value, |text| {
         text.done(record.did.as_str());
@@ -105,14 +113,11 @@ fn proven(
         if record.deactivated {
             text.field("state", "deactivated");
         }
-        document(text, &value);
+        // From the typed document, whose members come in the usual order.
+        if let Some(document) = &verified.value.result.did_document {
+            text.line(&serde_json::to_string_pretty(document).unwrap_or_default());
+        }
     })
-}
-
-fn document(text: &mut Text, value: &Value) {
-    if !value["didDocument"].is_null() {
-        text.line(&serde_json::to_string_pretty(&value["didDocument"]).unwrap_or_default());
-    }
 }
 
 fn to_value(json: &aval_codec::Json) -> Result<Value, WalletError> {

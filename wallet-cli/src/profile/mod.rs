@@ -53,13 +53,13 @@ impl<'a> Profiles<'a> {
     /// Stores a new profile and its genesis. The first one becomes the default.
     pub fn add(&self, name: &str, node: &str, genesis: &TrustedGenesis) -> Result<Profile, WalletError> {
         self.check_name(name)?;
-        if let Some(known) = self.find(name)? {
-            if known.genesis != genesis.hash() {
-                return Err(WalletError::Failed(format!(
-                    "the profile {name} exists and trusts another genesis ({}); choose another --name",
-                    known.genesis
-                )));
-            }
+        if let Some(known) = self.find(name)?
+            && known.genesis != genesis.hash()
+        {
+            return Err(WalletError::Failed(format!(
+                "the profile {name} exists and trusts another genesis ({}); choose another --name",
+                known.genesis
+            )));
         }
         let profile = Profile { name: name.to_owned(), node: node.to_owned(), genesis: genesis.hash() };
         let folder = self.home.networks().join(name);

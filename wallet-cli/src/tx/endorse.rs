@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use aval_client::ClientError;
+use aval_did::Did;
 use aval_types::{Action, Outcome, SubmittedTransaction};
 use serde_json::json;
 
@@ -85,7 +86,13 @@ pub(super) fn endorse(app: &App, file: &Path, yes: bool) -> Result<(), WalletErr
         Ok::<_, WalletError>(())
     })?;
     let receipt = settle::carry_out(app, &vault, &ledger, &did, &submitted)?;
-    settle::report(app, "endorsed, and on the ledger", &did, &note, &receipt)
+    let subject = subject_of(&submitted).unwrap_or(&did);
+    settle::report(app, "endorsed, and on the ledger", subject, &note, &receipt)
+}
+
+/// The DID that an endorsed action is about.
+fn subject_of(submitted: &SubmittedTransaction) -> Option<&str> {
+    submitted.transaction.action().dids().next().map(Did::as_str)
 }
 
 /// What an endorser puts its name to.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -50,15 +50,15 @@ impl PassphraseSource {
     /// The passphrase of an existing vault.
     pub fn obtain(&self) -> Result<Passphrase, VaultError> {
         match &self.file {
-            Some(_) => self.from_file(),
+            Some(path) => first_line(path),
             None => prompt("Passphrase: "),
         }
     }
 
     /// The passphrase of a new vault; on a terminal it is asked for twice.
     pub fn obtain_new(&self) -> Result<Passphrase, VaultError> {
-        if self.file.is_some() {
-            return self.from_file();
+        if let Some(path) = &self.file {
+            return first_line(path);
         }
         let first = prompt("New passphrase: ")?;
         first.check_strength()?;
@@ -68,19 +68,16 @@ impl PassphraseSource {
         }
         Ok(first)
     }
+}
 
-    fn from_file(&self) -> Result<Passphrase, VaultError> {
-        let path = self.file.clone().unwrap_or_default();
-        let failed =
-            |source| VaultError::Io { action: "read the passphrase file", path: path.clone(), source };
-        let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX as usize));
-        File::open(&path).map_err(failed)?.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
-        let line = text.lines().next().unwrap_or_default();
-        if line.is_empty() {
-            let message = format!("the first line of {} is empty", path.display());
-            return Err(VaultError::NoPassphrase(message));
-        }
-        Ok(Passphrase::new(line.to_owned()))
+fn first_line(path: &Path) -> Result<Passphrase, VaultError> {
+    let failed =
+        |source| VaultError::Io { action: "read the passphrase file", path: path.to_owned(), source };
+    let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX as usize));
+    File::open(path).map_err(failed)?.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Passphrase::new(line.to_owned())),
+        _ => Err(VaultError::NoPassphrase(format!("the first line of {} is empty", path.display()))),
     }
 }
 
