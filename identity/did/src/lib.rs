@@ -18,6 +18,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod base58;
 pub mod control;
 pub mod document;
 mod error;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use aval_codec::Hash;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::DidError;
+use crate::{DidError, base58};
 
 /// Everything before the network label.
 pub const PREFIX: &str = "did:aval:";
@@ -36,7 +36,7 @@ pub fn multihash_text(hash: &Hash) -> String {
     let (code, digest) = bytes.split_at_mut(2);
     code.copy_from_slice(&[0x12, 0x20]);
     digest.copy_from_slice(hash.as_bytes());
-    bs58::encode(bytes).into_string()
+    base58::encode(&bytes)
 }
 
 /// The hash in a base58btc SHA-256 multihash.
@@ -45,10 +45,8 @@ pub fn parse_multihash(text: &str) -> Option<Hash> {
     if text.len() != MULTIHASH_TEXT_LENGTH {
         return None;
     }
-    let mut bytes = [0; 34];
-    let length = bs58::decode(text).onto(&mut bytes).ok()?;
-    match bytes.split_at_checked(2)? {
-        ([0x12, 0x20], digest) if length == 34 => Hash::from_slice(digest),
+    match base58::decode(text)?.split_at_checked(2)? {
+        ([0x12, 0x20], digest) => Hash::from_slice(digest),
         _ => None,
     }
 }

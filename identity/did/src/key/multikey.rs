@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::{KeyError, PublicKey};
+use crate::base58;
 
 const ED25519: [u8; 2] = [0xed, 0x01];
 const P256: [u8; 2] = [0x80, 0x24];
@@ -107,13 +108,13 @@ impl Recent {
 
 fn join(codec: [u8; 2], key: &[u8]) -> String {
     let bytes = [codec.as_slice(), key].concat();
-    format!("z{}", bs58::encode(bytes).into_string())
+    format!("z{}", base58::encode(&bytes))
 }
 
 fn split(text: &str) -> Result<([u8; 2], Vec<u8>), KeyError> {
-    let base58 =
+    let digits =
         text.strip_prefix('z').filter(|_| text.len() <= TEXT_LENGTH_MAX).ok_or(KeyError::Malformed)?;
-    let bytes = bs58::decode(base58).into_vec().map_err(|_| KeyError::Malformed)?;
+    let bytes = base58::decode(digits).ok_or(KeyError::Malformed)?;
     let (codec, key) = bytes.split_first_chunk::<2>().ok_or(KeyError::Malformed)?;
     Ok((*codec, key.to_vec()))
 }
