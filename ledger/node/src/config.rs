@@ -84,19 +84,13 @@ impl Default for ApiConfig {
 }
 
 /// The connections between validators.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PeersConfig {
     /// Address and port; by default those that the genesis file gives for this node's key.
     pub listen: Option<SocketAddr>,
     /// Addresses by validator key (multikey) that replace those of the genesis file.
     pub addresses: BTreeMap<String, SocketAddr>,
-}
-
-impl Default for PeersConfig {
-    fn default() -> Self {
-        Self { listen: None, addresses: BTreeMap::new() }
-    }
 }
 
 /// Bounds of the pool of waiting transactions.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::cli::output;
 use crate::clock;
@@ -142,8 +143,10 @@ fn running(checks: &mut Checks, home: &Home, genesis: Option<&GenesisFile>) -> b
         checks.add("running", Verdict::Ok, "no node runs on this folder's port");
         return false;
     };
-    let is_ours = genesis.is_some_and(|genesis| status["genesis"] == serde_json::json!(genesis.hash));
-    let (height, sync) = (&status["height"], status["sync"].as_str().unwrap_or("unknown"));
+    let is_ours = genesis
+        .is_some_and(|genesis| status.get("genesis").and_then(Value::as_str) == Some(&genesis.hash.to_hex()));
+    let height = status.get("height").and_then(Value::as_u64).unwrap_or_default();
+    let sync = status.get("sync").and_then(Value::as_str).unwrap_or("unknown");
     match (is_ours, sync) {
         (true, "in-step") => {
             checks.add("running", Verdict::Ok, format!("the node is in step at height {height}"))
@@ -189,8 +192,8 @@ fn ledger(checks: &mut Checks, home: &Home, genesis: &GenesisFile) {
     let is_empty = std::fs::read_dir(&folder).map_or(true, |mut entries| entries.next().is_none());
     let network = std::fs::read(&mark)
         .ok()
-        .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
-        .and_then(|format| format["genesis"].as_str().map(str::to_owned));
+        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+        .and_then(|format| format.get("genesis")?.as_str().map(str::to_owned));
     match network {
         _ if is_empty => checks.add("ledger", Verdict::Ok, "there is no data yet: the first start makes it"),
         Some(network) if network == genesis.hash.to_hex() => {
@@ -225,7 +228,7 @@ fn clock(checks: &mut Checks, home: &Home, genesis: &GenesisFile, running: bool)
     let newest = running
         .then(|| probe::get_json(home.config.api.listen, "/v1/status", PROBE_TIMEOUT))
         .flatten()
-        .and_then(|status| status["time"].as_u64());
+        .and_then(|status| status.get("time")?.as_u64());
     match newest {
         Some(time_ms) if time_ms > now_ms + CLOCK_AHEAD_MS_MAX => checks.add(
             "clock",

@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn nothing_that_is_printed_for_debugging_holds_the_seed() {
         let stored = StoredKey::of(&SigningKey::from_seed(&[7; 32]));
-        let secret = b64u::encode(&[7; 32]);
+        let secret = b64u::encode([7; 32]);
         assert!(!format!("{stored:?}").contains(&secret));
         assert!(!format!("{:?}", stored.key().unwrap()).contains(&secret));
     }

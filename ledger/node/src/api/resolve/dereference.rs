@@ -9,12 +9,11 @@ use aval_did::resolution::{DocumentMetadata, ResolutionError, ResolutionProblem}
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::request::{Request, Target};
-use super::{DEREFERENCING, DOCUMENT, Form, Found, json as write, refuse};
+use super::{DEREFERENCING, DOCUMENT, Form, Found, Proof, json as write, refuse};
 use crate::api::problem::Problem;
 
 /// Errors about verification methods are named by Controlled Identifiers 1.0.
@@ -28,7 +27,7 @@ struct DereferencingBody {
     content_stream: Option<Value>,
     content_metadata: Option<DocumentMetadata>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    proof: Option<Box<RawValue>>,
+    proof: Proof,
 }
 
 #[derive(Default, Serialize)]
@@ -103,7 +102,7 @@ pub(super) fn answer(found: Found, request: &Request, form: Form) -> Result<Resp
 pub(super) fn refused(
     status: StatusCode,
     problem: ResolutionProblem,
-    proof: Option<Box<RawValue>>,
+    proof: Proof,
 ) -> Result<Response, Problem> {
     let body = DereferencingBody {
         dereferencing_metadata: DereferencingMetadata { content_type: None, error: Some(problem) },

@@ -81,13 +81,16 @@ struct ResultBody {
     did_resolution_metadata: ResolutionMetadata,
     did_document_metadata: DocumentMetadata,
     #[serde(skip_serializing_if = "Option::is_none")]
-    proof: Option<Box<RawValue>>,
+    proof: Proof,
 }
+
+/// A ledger proof as it is written, if there is one.
+type Proof = Option<Box<RawValue>>;
 
 /// What was found: a result, and the proof for it.
 struct Found {
     result: ResolutionResult,
-    proof: Option<Box<RawValue>>,
+    proof: Proof,
 }
 
 /// Resolve a DID, or dereference a DID URL.
@@ -180,7 +183,7 @@ impl ResultBody {
 }
 
 /// An error with the proof that it stands on, if it stands on one.
-type Missing = (ResolutionError, Option<Box<RawValue>>);
+type Missing = (ResolutionError, Proof);
 
 /// Finds the record of the version that is asked for. The outer error means that this node could not answer.
 fn resolve(
@@ -240,11 +243,7 @@ fn read(ledger: &Ledger, did: &Did, place: Place) -> Result<Option<Vec<u8>>, Pro
 }
 
 /// The record and its proof. Of a pruned height only the record is left.
-fn prove(
-    context: &Context,
-    did: &Did,
-    place: Place,
-) -> Result<(Option<Vec<u8>>, Option<Box<RawValue>>), Problem> {
+fn prove(context: &Context, did: &Did, place: Place) -> Result<(Option<Vec<u8>>, Proof), Problem> {
     let (ledger, network, key) = (context.ledger(), context.network(), key(did));
     let proof = match place {
         Place::Newest => context.finality.newest(ledger)?.state(ledger, network, &key),
@@ -269,7 +268,7 @@ fn next_version(ledger: &Ledger, record: &DidRecord) -> Result<Option<NextVersio
 }
 
 /// An error in the form of its specification.
-fn refuse(error: &ResolutionError, form: Option<Form>, proof: Option<Box<RawValue>>) -> Response {
+fn refuse(error: &ResolutionError, form: Option<Form>, proof: Proof) -> Response {
     let status = status(error.http_status());
     let result = ResolutionResult::of_error(error);
     let written = match form {
