@@ -11,6 +11,7 @@ use aval_codec::b64u;
 use clap::{Args, Parser, Subcommand};
 use rand::RngExt as _;
 use std::fs;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -133,7 +134,8 @@ fn filter(text: &str) -> Result<String, String> {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let Service::Issuer(command) = cli.service;
     let done = match command {
         IssuerCommand::Init(args) => init(args),

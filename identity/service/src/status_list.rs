@@ -88,7 +88,12 @@ impl StatusList {
         if let Some(list) = self.fresh() {
             return Ok(list);
         }
-        let place = self.refreshing.clone().lock_owned().await;
+        let place = match (self.refreshing.clone().try_lock_owned(), self.valid()) {
+            (Ok(place), _) => place,
+            // Somebody else asks the ledger, which may take long; until then the last list is good enough.
+            (Err(_), Some(list)) => return Ok(list),
+            (Err(_), None) => self.refreshing.clone().lock_owned().await,
+        };
         if let Some(list) = self.fresh() {
             return Ok(list);
         }
