@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::layout::{Layout, Node};
 use crate::fault::{Fault, file_fault};
 
-/// How long a validator may take to stop in order before it is killed. Below the time after which a stopping program ends
-/// itself, so that the killing comes first.
+/// How long a validator may take to stop in order before it is killed. Below the time after which a stopping program
+/// ends itself, so that the killing comes first.
 const STOP_PATIENCE: Duration = Duration::from_secs(12);
 
 struct Process {
