@@ -1,9 +1,10 @@
 //! Our application in the engine's clothes: proposals, verdicts and finalized blocks.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use aval_codec::Hash;
+use aval_proof::Certificate;
+use bytes::Bytes;
 use commonware_actor::Feedback;
 use commonware_consensus::marshal::Update;
 use commonware_consensus::marshal::ancestry::Ancestry as EngineAncestry;
@@ -16,32 +17,69 @@ use commonware_cryptography::Digested;
 use commonware_runtime::Clock;
 use commonware_utils::Acknowledgement as _;
 use commonware_utils::acknowledgement::Exact;
-use futures::StreamExt as _;
 use futures::channel::mpsc;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use tracing::{error, warn};
 
 use super::block::{EngineBlock, EngineContext, slot};
-use super::{Ancestry, Application, Fatal, SealedBlock, certificate};
+use super::{Ancestry, Application, Fatal, SealedBlock, Slot, certificate};
+
+/// An application of any type behind a pointer, so that the engine is compiled once and not for each of them.
+pub(super) trait ErasedApplication: Send + Sync + 'static {
+    fn propose(&self, slot: Slot, ancestry: Ancestry) -> BoxFuture<'_, Option<Arc<SealedBlock>>>;
+    fn verify(&self, block: Arc<SealedBlock>, ancestry: Ancestry) -> BoxFuture<'_, bool>;
+    fn finalized(
+        &self,
+        block: Arc<SealedBlock>,
+        certificate: Option<Certificate>,
+    ) -> BoxFuture<'_, Result<(), Fatal>>;
+    fn observe_tip(&self, height: u64);
+    fn message(&self, sender: [u8; 32], message: Bytes);
+}
+
+impl<A: Application> ErasedApplication for A {
+    fn propose(&self, slot: Slot, ancestry: Ancestry) -> BoxFuture<'_, Option<Arc<SealedBlock>>> {
+        Application::propose(self, slot, ancestry).boxed()
+    }
+
+    fn verify(&self, block: Arc<SealedBlock>, ancestry: Ancestry) -> BoxFuture<'_, bool> {
+        Application::verify(self, block, ancestry).boxed()
+    }
+
+    fn finalized(
+        &self,
+        block: Arc<SealedBlock>,
+        certificate: Option<Certificate>,
+    ) -> BoxFuture<'_, Result<(), Fatal>> {
+        Application::finalized(self, block, certificate).boxed()
+    }
+
+    fn observe_tip(&self, height: u64) {
+        Application::observe_tip(self, height);
+    }
+
+    fn message(&self, sender: [u8; 32], message: Bytes) {
+        Application::message(self, sender, message);
+    }
+}
+
+/// The application as the engine holds it.
+pub(super) type SharedApplication = Arc<dyn ErasedApplication>;
 
 /// Asks the application for proposals and verdicts.
-pub(super) struct Adapter<A, E> {
-    application: Arc<A>,
-    runtime: PhantomData<fn() -> E>,
+#[derive(Clone)]
+pub(super) struct Adapter {
+    application: SharedApplication,
 }
 
-impl<A, E> Adapter<A, E> {
-    pub(super) fn new(application: Arc<A>) -> Self {
-        Self { application, runtime: PhantomData }
+impl Adapter {
+    pub(super) fn new(application: SharedApplication) -> Self {
+        Self { application }
     }
 }
 
-impl<A, E> Clone for Adapter<A, E> {
-    fn clone(&self) -> Self {
-        Self::new(self.application.clone())
-    }
-}
-
-impl<A: Application, E: Clock> EngineApplication<E> for Adapter<A, E> {
+impl<E: Clock> EngineApplication<E> for Adapter {
     type SigningScheme = Scheme;
     type Context = EngineContext;
     type Block = EngineBlock;
@@ -78,26 +116,23 @@ fn ancestors(ancestry: impl EngineAncestry<EngineBlock>) -> Ancestry {
 }
 
 /// What the engine reports as finalized, on its way to [`deliver`].
-pub(super) struct FinalizedReporter<A> {
-    application: Arc<A>,
+#[derive(Clone)]
+pub(super) struct FinalizedReporter {
+    application: SharedApplication,
     // Unbounded, but the engine itself has at most a fixed number of unacknowledged blocks under way.
     blocks: mpsc::UnboundedSender<(Arc<SealedBlock>, Exact)>,
 }
 
-impl<A> FinalizedReporter<A> {
-    pub(super) fn new(application: Arc<A>) -> (Self, mpsc::UnboundedReceiver<(Arc<SealedBlock>, Exact)>) {
+impl FinalizedReporter {
+    pub(super) fn new(
+        application: SharedApplication,
+    ) -> (Self, mpsc::UnboundedReceiver<(Arc<SealedBlock>, Exact)>) {
         let (blocks, receiver) = mpsc::unbounded();
         (Self { application, blocks }, receiver)
     }
 }
 
-impl<A> Clone for FinalizedReporter<A> {
-    fn clone(&self) -> Self {
-        Self { application: self.application.clone(), blocks: self.blocks.clone() }
-    }
-}
-
-impl<A: Application> Reporter for FinalizedReporter<A> {
+impl Reporter for FinalizedReporter {
     type Activity = Update<EngineBlock>;
 
     fn report(&mut self, update: Update<EngineBlock>) -> Feedback {
@@ -115,8 +150,8 @@ impl<A: Application> Reporter for FinalizedReporter<A> {
 /// Hands finalized blocks to the application, one after the other, and acknowledges each once it is durable.
 ///
 /// Ends with an error if the application cannot go on: the unacknowledged block is delivered again after a restart.
-pub(super) async fn deliver<A: Application>(
-    application: Arc<A>,
+pub(super) async fn deliver(
+    application: SharedApplication,
     mut blocks: mpsc::UnboundedReceiver<(Arc<SealedBlock>, Exact)>,
     marshal: Mailbox<Scheme, Standard<EngineBlock>>,
     genesis: Hash,

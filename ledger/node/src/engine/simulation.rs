@@ -22,6 +22,7 @@ use commonware_utils::{NZUsize, Probability};
 use futures::channel::oneshot;
 
 use super::Built;
+use super::adapter::SharedApplication;
 use super::runtime::EngineRuntime;
 use super::stack::{self, Channels, channel, engine_quota, message_quota};
 use super::{Application, EngineError, Links, Settings};
@@ -204,7 +205,7 @@ impl World {
             let runtime: SharedRuntime = Arc::new(EngineRuntime::new(&context));
             let (answer, built) = oneshot::channel();
             let _ = sender.send((runtime, links, answer));
-            let Ok((application, history)): Result<Built<A>, _> = built.await else { return Ok(()) };
+            let Ok((application, history)) = built.await else { return Ok(()) };
             let engine = context.child("engine");
             let running =
                 stack::start(engine, &settings, channels, manager, control, application, history, outgoing)
@@ -212,7 +213,9 @@ impl World {
             Err(running.failed().await)
         });
         let (runtime, links, answer) = receiver.await.expect("the node's task runs");
-        let _ = answer.send(build(runtime, links));
+        let (application, history) = build(runtime, links);
+        let application: SharedApplication = application;
+        let _ = answer.send((application, history));
         self.inner.borrow_mut().nodes.insert(index, handle);
     }
 

@@ -38,11 +38,11 @@ use commonware_utils::NonZeroDuration;
 use commonware_utils::ordered::Set;
 use rand::CryptoRng;
 
-use super::adapter::{Adapter, FinalizedReporter, deliver};
+use super::adapter::{Adapter, FinalizedReporter, SharedApplication, deliver};
 use super::archive::{BlockArchive, CertificateArchive, JournalOptions};
 use super::block::{self, EngineBlock, digest};
 use super::certificate::namespace;
-use super::{Application, EngineError, Fatal, History, MESSAGE_BYTES_MAX, Settings};
+use super::{EngineError, Fatal, History, MESSAGE_BYTES_MAX, Settings};
 
 /// Channels on the network between validators. The numbers are part of the protocol.
 pub(super) mod channel {
@@ -165,13 +165,13 @@ impl Running {
 }
 
 /// Wires the engine and starts it.
-pub(super) async fn start<E, S, R, P, B, A>(
+pub(super) async fn start<E, S, R, P, B>(
     context: E,
     settings: &Settings,
     channels: Channels<S, R>,
     peers: P,
     blocker: B,
-    application: Arc<A>,
+    application: SharedApplication,
     history: Arc<dyn History>,
     outgoing: tokio::sync::mpsc::Receiver<Bytes>,
 ) -> Result<Running, EngineError>
@@ -181,7 +181,6 @@ where
     R: Receiver<PublicKey = PublicKey>,
     P: PeerProvider<PublicKey = PublicKey>,
     B: Blocker<PublicKey = PublicKey>,
-    A: Application,
 {
     let epoch = Epoch::zero();
     // One epoch without an end: the first landing has a fixed validator set.
@@ -319,11 +318,11 @@ pub(super) fn check_progress(delivered: u64, committed: u64) -> Result<(), Engin
     }
 }
 
-fn simplex_config<E, B, A>(
+fn simplex_config<E, B>(
     settings: &Settings,
     scheme: Scheme,
     blocker: B,
-    deferred: Deferred<E, Scheme, Adapter<A, E>, EngineBlock, FixedEpocher>,
+    deferred: Deferred<E, Scheme, Adapter, EngineBlock, FixedEpocher>,
     page_cache: CacheRef,
     epoch: Epoch,
 ) -> simplex::Config<
@@ -331,15 +330,14 @@ fn simplex_config<E, B, A>(
     RoundRobin<Sha256>,
     B,
     commonware_cryptography::sha256::Digest,
-    Deferred<E, Scheme, Adapter<A, E>, EngineBlock, FixedEpocher>,
-    Deferred<E, Scheme, Adapter<A, E>, EngineBlock, FixedEpocher>,
-    Deferred<E, Scheme, Adapter<A, E>, EngineBlock, FixedEpocher>,
+    Deferred<E, Scheme, Adapter, EngineBlock, FixedEpocher>,
+    Deferred<E, Scheme, Adapter, EngineBlock, FixedEpocher>,
+    Deferred<E, Scheme, Adapter, EngineBlock, FixedEpocher>,
     Sequential,
 >
 where
     E: EngineContext,
     B: Blocker<PublicKey = PublicKey>,
-    A: Application,
 {
     let leader_timeout = Duration::from_millis(settings.leader_timeout_ms.max(1));
     let certification_timeout = leader_timeout + Duration::from_secs(1);
@@ -372,16 +370,15 @@ where
 }
 
 /// Moves the node's own messages between its queue and the network.
-fn spawn_messages<E, S, R, A>(
+fn spawn_messages<E, S, R>(
     context: &E,
     (mut sender, mut receiver): (S, R),
-    application: Arc<A>,
+    application: SharedApplication,
     mut outgoing: tokio::sync::mpsc::Receiver<Bytes>,
 ) where
     E: Spawner,
     S: Sender<PublicKey = PublicKey>,
     R: Receiver<PublicKey = PublicKey>,
-    A: Application,
 {
     let _ = context.child("messages_out").spawn(move |_| async move {
         while let Some(message) = outgoing.recv().await {
