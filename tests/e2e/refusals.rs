@@ -138,14 +138,7 @@ fn every_refusal_has_its_own_code_and_changes_nothing() -> Result<()> {
     let endorsed = kit.company(21).create_endorsed(kit, &member);
     expect("an endorser without the role", &endorsed, "endorser.grant")?;
 
-    ensure!(raw_refusal(&network, b"{")? == "transaction.malformed");
-    ensure!(raw_refusal(&network, &vec![b' '; 100_000])? == "transaction.oversized");
-    let mut broken = String::from_utf8(update.to_body())?;
-    let at = broken.rfind("\",\"").or_else(|| broken.rfind('"')).context("a string")? - 3;
-    let replacement = if broken.as_bytes()[at] == b'A' { "B" } else { "A" };
-    broken.replace_range(at..=at, replacement);
-    let code = raw_refusal(&network, broken.as_bytes())?;
-    ensure!(code == "transaction.signature", "a bad signature: {code}");
+    refuse_bytes(&network, &update)?;
 
     let mut gone = stranger.clone();
     let mut late = gone.clone();
@@ -155,6 +148,20 @@ fn every_refusal_has_its_own_code_and_changes_nothing() -> Result<()> {
 
     let (height, _) = network.head(0)?;
     network.ensure_agreement(height)
+}
+
+/// What cannot be read, is too large, or was changed on its way.
+fn refuse_bytes(network: &Network, update: &SubmittedTransaction) -> Result<()> {
+    ensure!(raw_refusal(network, b"{")? == "transaction.malformed");
+    let large = format!(r#"{{"transaction":"{}"}}"#, "A".repeat(110_000)).into_bytes();
+    ensure!(raw_refusal(network, &large)? == "transaction.oversized");
+    let mut broken = String::from_utf8(update.to_body())?;
+    let at = broken.rfind("\",\"").or_else(|| broken.rfind('"')).context("a string")? - 3;
+    let replacement = if broken.as_bytes()[at] == b'A' { "B" } else { "A" };
+    broken.replace_range(at..=at, replacement);
+    let code = raw_refusal(network, broken.as_bytes())?;
+    ensure!(code == "transaction.signature", "a bad signature: {code}");
+    Ok(())
 }
 
 fn bare_create(party: &Party, credential: &aval_machine::testkit::Credential) -> Action {

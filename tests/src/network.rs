@@ -60,7 +60,7 @@ impl Network {
             std::fs::create_dir(&home)?;
             std::fs::write(home.join("genesis.json"), kit.genesis_bytes())?;
             let stored = json!({
-                "type": "Ed25519", "public": key.public().to_multikey(), "seed": b64u::encode(&*key.to_seed()),
+                "type": "Ed25519", "public": key.public().to_multikey(), "seed": b64u::encode(*key.to_seed()),
             });
             write_private(&home.join("node.key"), &stored.to_string())?;
             let config = json!({ "api": { "listen": format!("127.0.0.1:{}", api_port + index) } });

@@ -21,7 +21,7 @@ impl IssuerService {
         let keys = network.folder().join("issuer-keys.json");
         let secret = json!({
             "algorithm": issuer.authentication.algorithm().name(),
-            "seed": b64u::encode(&*issuer.authentication.to_seed()),
+            "seed": b64u::encode(*issuer.authentication.to_seed()),
         });
         let stored = json!({ "did": issuer.did.to_string(), "documentKeys": { "#key-1": secret } });
         write_private(&keys, &stored.to_string())?;

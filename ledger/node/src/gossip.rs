@@ -1,8 +1,9 @@
 //! Hands submitted transactions to the other validators and tells them how far this node is.
 //!
-//! A transaction that one validator took in is sent once to all others, in small batches, so that whoever leads next can
-//! propose it and everybody has its signatures verified before the block with it arrives. Gossip is advice: nothing is
-//! acknowledged or repeated, and what is lost waits in the pool of the node that took it in until that node leads.
+//! A transaction that one validator took in is sent once to all others, in small batches, so that whoever
+//! leads next can propose it and everybody has its signatures verified before the block with it arrives.
+//! Gossip is advice: nothing is acknowledged or repeated, and what is lost waits in the pool of the node that
+//! took it in until that node leads.
 //!
 //! A message is one kind byte and its content:
 //!
@@ -11,8 +12,8 @@
 //! | 1 transactions | the encoding of a block's body, full witnesses only |
 //! | 2 status | height of the newest committed block, u64 big-endian |
 //!
-//! Everything is bounded: the queue to the network, the size of a message, and what the [`TransactionSink`] keeps of what
-//! comes in. Messages that cannot be read are dropped.
+//! Everything is bounded: the queue to the network, the size of a message, and what the [`TransactionSink`]
+//! keeps of what comes in. Messages that cannot be read are dropped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -53,8 +53,8 @@ pub async fn offload<T: Send + 'static>(
     receiver.await.ok()
 }
 
-/// A runtime for unit tests: the clock is set by hand, tasks run on the calling thread until they end, and whoever sleeps
-/// has to be polled again after the clock was set.
+/// A runtime for unit tests: the clock is set by hand, tasks run on the calling thread until they end, and
+/// whoever sleeps has to be polled again after the clock was set.
 #[cfg(test)]
 #[derive(Default)]
 pub struct ManualRuntime {

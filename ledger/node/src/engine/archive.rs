@@ -1,9 +1,10 @@
 //! Where the engine keeps finalized blocks: a short journal of its own before what the node has committed.
 //!
-//! The engine must have a finalized block on disk before it delivers it, possibly long before the blocks below it have
-//! arrived. So there is a journal, but only for what is not committed yet: everything at or below the committed height is
-//! read from the node's [`History`], and the journal is pruned behind it. Bodies with witnesses thus live in one place, and
-//! when the node erases witnesses after their retention (D7) nothing of them stays behind here.
+//! The engine must have a finalized block on disk before it delivers it, possibly long before the blocks
+//! below it have arrived. So there is a journal, but only for what is not committed yet: everything at or
+//! below the committed height is read from the node's [`History`], and the journal is pruned behind it.
+//! Bodies with witnesses thus live in one place, and when the node erases witnesses after their retention
+//! (D7) nothing of them stays behind here.
 //!
 //! What holds: a finalized block's bytes leave this journal once [`KEPT_HEIGHTS`] to twice as many further blocks are
 //! committed, at most `2 * KEPT_HEIGHTS` heartbeats on an idle network.

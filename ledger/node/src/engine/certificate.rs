@@ -1,7 +1,8 @@
 //! The engine's finality certificates and ours (specs/wire.md, "Certificate").
 //!
-//! Both hold the same facts: which validators signed, by their place in the set sorted by key, and their signatures over
-//! the proposal. The conversion loses nothing, so a certificate that is read back from the store serves the engine too.
+//! Both hold the same facts: which validators signed, by their place in the set sorted by key, and their
+//! signatures over the proposal. The conversion loses nothing, so a certificate that is read back from the
+//! store serves the engine too.
 
 use aval_codec::Hash;
 use aval_proof::Certificate;

@@ -1,15 +1,16 @@
 //! The port to the consensus engine: what the node needs of it and what it needs of the node.
 //!
-//! This folder is the only place that names the engine (R-GEN-10). The rest of the node sees the types of this file:
-//! an [`Application`] that proposes, verifies and commits blocks, a [`History`] that lends the engine the blocks that are
-//! committed already, and [`Links`] to the other validators. Replacing the engine means rewriting this folder.
+//! This folder is the only place that names the engine (R-GEN-10). The rest of the node sees the types of
+//! this file: an [`Application`] that proposes, verifies and commits blocks, a [`History`] that lends the
+//! engine the blocks that are committed already, and [`Links`] to the other validators. Replacing the engine
+//! means rewriting this folder.
 //!
 //! Invariants the engine keeps for the node:
 //! - [`Application::verify`] is asked only about blocks whose body matches their header and carries full witnesses;
-//! - no block is finalized that a quorum's `verify` did not accept (after a vote on availability alone, the second round
-//!   of votes waits for the verdict);
-//! - [`Application::finalized`] sees every block once or more, in the order of heights, after a quorum certified it or a
-//!   descendant of it; a block counts as delivered only when the call has returned.
+//! - no block is finalized that a quorum's `verify` did not accept (after a vote on availability alone, the
+//!   second round of votes waits for the verdict);
+//! - [`Application::finalized`] sees every block once or more, in the order of heights, after a quorum
+//!   certified it or a descendant of it; a block counts as delivered only when the call has returned.
 //!
 //! The wiring follows specs/decisions/0003-engine-wiring.md; what validators sign is in specs/wire.md, "Certificate".
 

@@ -149,8 +149,8 @@ pub(super) fn block_context(header: &Header, options: &ExecutorOptions) -> Block
     BlockContext { network: options.network.clone(), height: header.height, time_ms: header.time_ms }
 }
 
-/// The rules of a header that need its parent alone. Leader, epoch and views are the engine's: it compares them with the
-/// place in the order that the block was proposed for.
+/// The rules of a header that need its parent alone. Leader, epoch and views are the engine's: it compares
+/// them with the place in the order that the block was proposed for.
 fn check_header(header: &Header, parent: &Header, options: &ExecutorOptions) -> Result<(), Rejection> {
     if header.genesis != options.network.genesis() {
         return Err(invalid("it belongs to another network"));

@@ -1,12 +1,13 @@
 //! Proposes, verifies and commits blocks: the engine's [`Application`] on the state machine and the ledger.
 //!
-//! A block is executed on the state of its parent, which may not be final yet; the outcome is kept beside its block until
-//! the block is final or can no longer become it (D2). Invariants:
+//! A block is executed on the state of its parent, which may not be final yet; the outcome is kept beside its
+//! block until the block is final or can no longer become it (D2). Invariants:
 //!
 //! - A block is accepted only if its header says what executing it gives: receipts root and state root are recomputed.
 //! - `verify` answers `false` only for what is wrong for good. A block from the future, a missing ancestor or a failing
 //!   disk make it wait, since a vote against a good block could stop the network.
-//! - A finalized block with another outcome than computed here stops this node: it never continues on a state of its own.
+//! - A finalized block with another outcome than computed here stops this node: it never continues on a state
+//!   of its own.
 //! - A finalized block is committed in one synced write before the engine may forget it, and twice is as good as once.
 //! - A proposer leaves out what its own execution refuses, so its block passes everybody else's.
 //!

@@ -207,8 +207,8 @@ impl Validators {
         assert!(answer.is_err(), "{answer:?}");
     }
 
-    /// Checks all ledgers against each other and against an execution from genesis that shares nothing with them; returns
-    /// height and state root of the highest block.
+    /// Checks all ledgers against each other and against an execution from genesis that shares nothing with
+    /// them; returns height and state root of the highest block.
     pub(super) fn check(&self) -> (u64, Hash) {
         let ledgers: Vec<Ledger> = (0..VALIDATORS).map(|index| self.open_ledger(index)).collect();
         let highest = ledgers.iter().max_by_key(|ledger| ledger.head().map_or(0, |head| head.height()));
