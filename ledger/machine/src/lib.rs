@@ -6,7 +6,7 @@
 //!      Checked
 //!         │  authorize       on one state, at one block time: keys, grants, policy, the action's own rules
 //!      Admitted              knows every change it would make; nothing is written
-//!         │  execute_block   all of a block: authorized before the block (else the block is invalid), then applied in order
+//!         │  execute_block   all of a block: authorized before it (else the block is invalid), applied in order
 //!      Executed              Changes + receipts (applied | rejected: overtaken inside the block) + receipts root
 //! ```
 //!
