@@ -236,7 +236,7 @@ pub enum EngineError {
     #[error(
         "the ledger ends at block {committed}, but the engine's journals end at block {delivered}: these folders do not \
          belong together; restore both as they were, or remove both while the other validators run, and the node \
-         fetches          the blocks again"
+         fetches the blocks again"
     )]
     FoldersApart {
         /// The ledger's height.
