@@ -143,7 +143,7 @@ fn every_refusal_has_its_own_code_and_changes_nothing() -> Result<()> {
     let mut gone = stranger.clone();
     let mut late = gone.clone();
     network.finalize(0, &gone.deactivate(kit))?;
-    late.version = gone.version.clone();
+    late.version = gone.version;
     expect("a deactivated DID", &late.update(kit, kit.document(&late, 9)), "did.deactivated")?;
 
     let (height, _) = network.head(0)?;

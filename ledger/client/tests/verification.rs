@@ -26,7 +26,7 @@ fn control_key() -> SigningKey {
 }
 
 fn inception() -> Create {
-    let key = |seed: u8| SigningKey::from_seed(&[seed; 32]).public().clone();
+    let key = |seed: u8| SigningKey::from_seed(&[seed; 32]).public();
     let document = Document {
         verification_method: vec![VerificationMethod::multikey("#key-1", &key(3))],
         authentication: vec!["#key-1".to_owned()],
@@ -38,7 +38,7 @@ fn inception() -> Create {
 fn sign(ledger: &FakeLedger, action: Action, did: &Did) -> SubmittedTransaction {
     let key = control_key();
     let endorser = SigningKey::from_seed(&[99; 32]);
-    let kid = |did: &Did, key: &SigningKey| KeyId::new(did.clone(), key.public().clone());
+    let kid = |did: &Did, key: &SigningKey| KeyId::new(did.clone(), key.public());
     let mut builder = TransactionBuilder::new(ledger.network.clone(), action, Uuid::new_v4(), now_s() - 10)
         .controller(kid(did, &key));
     let mut keys = vec![&key];
@@ -196,7 +196,7 @@ fn past_versions_are_proven_with_the_version_that_followed() {
         ledger.heartbeat();
         (first, ledger.record(&world.did).unwrap())
     });
-    let by_id = world.client.resolve(&world.did, VersionSelector::Id(first.version_id.clone())).unwrap();
+    let by_id = world.client.resolve(&world.did, VersionSelector::Id(first.version_id)).unwrap();
     assert_eq!(by_id.value.record.as_ref().unwrap().version_id, first.version_id);
     let metadata = &by_id.value.result.did_document_metadata;
     assert_eq!(metadata.next_version_id.as_deref(), Some(second.version_id.to_string().as_str()));

@@ -41,7 +41,7 @@ pub fn issuer_key() -> SigningKey {
 }
 
 fn public(key: &SigningKey) -> PublicKey {
-    key.public().clone()
+    key.public()
 }
 
 fn create(seed: u8, document_key: &SigningKey) -> Create {
@@ -235,7 +235,7 @@ fn apply(state: &mut State, submitted: &SubmittedTransaction, time_ms: u64) -> R
         .signers
         .iter()
         .filter(|signer| signer.role == Role::Controller)
-        .map(|signer| signer.kid.key().clone())
+        .map(|signer| signer.kid.key())
         .collect();
     let refused = |error: aval_did::DidError| Reject::from_code(error.code()).unwrap();
     let existing = |did: &Did| -> Option<DidRecord> {
@@ -249,7 +249,7 @@ fn apply(state: &mut State, submitted: &SubmittedTransaction, time_ms: u64) -> R
             let before = existing(&operation.did);
             let record =
                 rules::apply_create(before.as_ref(), LABEL, operation, &signers, time_ms).map_err(refused)?;
-            events.push(Event::DidCreated { did: record.did.clone(), version_id: record.version_id.clone() });
+            events.push(Event::DidCreated { did: record.did.clone(), version_id: record.version_id });
             record
         }
         Action::DidUpdate(operation) => {
@@ -259,22 +259,19 @@ fn apply(state: &mut State, submitted: &SubmittedTransaction, time_ms: u64) -> R
                 return Err(Reject::GrantRequired);
             }
             let record = rules::apply_update(&before, operation, &signers, time_ms).map_err(refused)?;
-            events.push(Event::DidUpdated { did: record.did.clone(), version_id: record.version_id.clone() });
+            events.push(Event::DidUpdated { did: record.did.clone(), version_id: record.version_id });
             record
         }
         Action::DidRotate(operation) => {
             let before = known(&operation.did)?;
             let record = rules::apply_rotate(&before, operation, &signers, time_ms).map_err(refused)?;
-            events.push(Event::DidRotated { did: record.did.clone(), version_id: record.version_id.clone() });
+            events.push(Event::DidRotated { did: record.did.clone(), version_id: record.version_id });
             record
         }
         Action::DidDeactivate(operation) => {
             let before = known(&operation.did)?;
             let record = rules::apply_deactivate(&before, operation, &signers, time_ms).map_err(refused)?;
-            events.push(Event::DidDeactivated {
-                did: record.did.clone(),
-                version_id: record.version_id.clone(),
-            });
+            events.push(Event::DidDeactivated { did: record.did.clone(), version_id: record.version_id });
             record
         }
         Action::CredentialPresent(action) => known(&action.grant.subject)?,
