@@ -177,10 +177,12 @@ fn a_crash_before_the_rename_leaves_the_old_vault_and_the_next_write_works() {
     assert_eq!(fs::read(fixture.path()).unwrap(), before);
     assert!(fixture.path().with_file_name("vault.new").exists());
     let vault = fixture.open("correct horse").unwrap();
-    vault.update(|contents| {
-        let _: () = contents.counters.holder = 3;
-        Ok::<_, VaultError>(())
-    }).unwrap();
+    vault
+        .update(|contents| {
+            let _: () = contents.counters.holder = 3;
+            Ok::<_, VaultError>(())
+        })
+        .unwrap();
     assert_eq!(vault.read().unwrap().counters.holder, 3);
     assert!(!fixture.path().with_file_name("vault.new").exists());
 }
@@ -215,10 +217,12 @@ fn writers_at_the_same_time_lose_nothing() {
             scope.spawn(|| {
                 let vault = fixture.open("correct horse").unwrap();
                 for _ in 0..10 {
-                    vault.update(|contents| {
-                        let _: () = contents.counters.did += 1;
-                        Ok::<_, VaultError>(())
-                    }).unwrap();
+                    vault
+                        .update(|contents| {
+                            let _: () = contents.counters.did += 1;
+                            Ok::<_, VaultError>(())
+                        })
+                        .unwrap();
                 }
             });
         }
