@@ -3,9 +3,10 @@
 //! The first request stops the program in order. A second one, or [`PATIENCE`] without an end, ends it at once:
 //! whatever hangs, the process goes away, and what is on disk is at a block boundary at every moment.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -13,6 +14,9 @@ use crate::fault::Fault;
 
 /// How long a program may take to stop in order.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Requests within this time count as one.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// A request to stop, once it is made.
 #[derive(Debug, Clone)]
@@ -60,6 +64,10 @@ impl Stop {
                         _ = requested.wait_for(|requested| *requested) => {}
                     }
                     sender.send_replace(true);
+                    // Ctrl-C reaches a parent and its children, and then the parent's end reaches them as well: what
+                    // comes together is one request.
+                    tokio::time::sleep(TOGETHER).await;
+                    while next().now_or_never().is_some() {}
                     tokio::select! {
                         () = next() => {}
                         () = tokio::time::sleep(PATIENCE) => {}
@@ -90,5 +98,13 @@ impl Stop {
 fn await_end_of_input() {
     let mut input = std::io::stdin().lock();
     let mut buffer = [0; 256];
-    while !matches!(input.read(&mut buffer), Ok(0) | Err(_)) {}
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(_) => {}
+            // A signal says nothing about the parent.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
 }
