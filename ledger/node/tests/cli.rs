@@ -1,14 +1,15 @@
 //! `avald` as an operator meets it: real processes, and each fault of the folder with its sentence and exit code.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -35,48 +36,61 @@ fn sentence(output: &Output) -> String {
     sentences[0].to_owned()
 }
 
-/// The first of so many free loopback ports in a row, below those that the kernel hands out.
-fn free_ports(count: u16) -> u16 {
-    let start = 12_000 + u16::try_from(std::process::id() % 500).unwrap() * 32;
-    (start..32_000)
-        .step_by(16)
-        .find(|first| (*first..*first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()))
-        .unwrap()
+/// A range of loopback ports that is this test's own as long as the value lives, whatever runs beside it.
+struct Ports {
+    base: u16,
+    _lock: File,
+}
+
+impl Ports {
+    /// Validators' ports lie 100 above those of their interfaces; the range lies below those that the kernel hands out.
+    fn take() -> Self {
+        for base in (12_000..32_000).step_by(128) {
+            let path = std::env::temp_dir().join(format!("aval-test-ports-{base}"));
+            let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
+            let mut ports = (base..base + 16).chain(base + 100..base + 116);
+            if lock.try_lock().is_ok() && ports.all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+                return Self { base, _lock: lock };
+            }
+        }
+        panic!("no free range of ports");
+    }
 }
 
 /// A made and stopped network of one validator.
-fn prepared(folder: &Path) -> String {
-    let home = folder.join("net");
-    // The validators' ports lie 100 above those of the interfaces.
-    let port = (0..50)
-        .map(|_| free_ports(1))
-        .find(|port| TcpListener::bind(("127.0.0.1", port + 100)).is_ok())
-        .unwrap();
-    let arguments = [
-        "devnet",
-        "--prepare",
-        "--nodes",
-        "1",
-        "--base-port",
-        &port.to_string(),
-        "--home",
-        home.to_str().unwrap(),
-    ];
-    let output = run(&arguments);
-    assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
-    home.join("node-0").to_str().unwrap().to_owned()
+struct Prepared {
+    folder: TempDir,
+    ports: Ports,
+}
+
+impl Prepared {
+    fn new() -> Self {
+        let prepared = Self { folder: tempfile::tempdir().unwrap(), ports: Ports::take() };
+        let base = prepared.ports.base.to_string();
+        let network = prepared.folder.path().join("net");
+        let arguments = ["devnet", "--prepare", "--nodes", "1", "--base-port", &base, "--home"];
+        let output = avald().args(arguments).arg(network).output().unwrap();
+        assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
+        prepared
+    }
+
+    fn home(&self) -> String {
+        self.folder.path().join("net/node-0").to_str().unwrap().to_owned()
+    }
+
+    fn genesis(&self) -> PathBuf {
+        self.folder.path().join("net/genesis.json")
+    }
+
+    fn port(&self) -> u16 {
+        self.ports.base
+    }
 }
 
 fn edit_json(path: &Path, change: impl FnOnce(&mut Value)) {
     let mut value: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     change(&mut value);
     fs::write(path, value.to_string()).unwrap();
-}
-
-fn api_port(home: &str) -> u16 {
-    let config: Value =
-        serde_json::from_slice(&fs::read(Path::new(home).join("config.json")).unwrap()).unwrap();
-    config["api"]["listen"].as_str().unwrap().rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
 fn get(port: u16, path: &str) -> Option<(u16, Value)> {
@@ -151,9 +165,8 @@ fn init_makes_a_private_key_and_never_replaces_anything() {
 
 #[test]
 fn a_genesis_file_has_the_hash_of_sha256sum_and_can_be_reviewed() {
-    let folder = tempfile::tempdir().unwrap();
-    prepared(folder.path());
-    let file = folder.path().join("net/genesis.json");
+    let prepared = Prepared::new();
+    let file = prepared.genesis();
     let hash = run(&["genesis", "hash", file.to_str().unwrap()]);
     let expected = Command::new("sha256sum").arg(&file).output().unwrap().stdout;
     assert_eq!(String::from_utf8_lossy(&hash.stdout).trim(), String::from_utf8_lossy(&expected[..64]));
@@ -169,8 +182,8 @@ fn a_genesis_file_has_the_hash_of_sha256sum_and_can_be_reviewed() {
 
 #[test]
 fn each_fault_of_a_folder_is_one_sentence_and_leaves_the_data_as_it_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let home = prepared(folder.path());
+    let prepared = Prepared::new();
+    let home = prepared.home();
     let inside = |name: &str| Path::new(&home).join(name);
     let start = ["start", "--home", home.as_str()];
     let fails = |exit_code: i32, words: &str| {
@@ -202,16 +215,16 @@ fn each_fault_of_a_folder_is_one_sentence_and_leaves_the_data_as_it_was() {
     fails(1, "no key file");
     fs::write(inside("node.key"), &key).unwrap();
 
-    let other = folder.path().join("other");
+    let other = prepared.folder.path().join("other");
     assert_eq!(code(&run(&["init", "--home", other.to_str().unwrap()])), 0);
     fs::copy(other.join("node.key"), inside("node.key")).unwrap();
     fails(3, "is not one of the validators");
     fs::write(inside("node.key"), &key).unwrap();
 
-    let taken = TcpListener::bind(("127.0.0.1", api_port(&home))).unwrap();
+    let taken = TcpListener::bind(("127.0.0.1", prepared.port())).unwrap();
     fails(1, "is used by another program");
     drop(taken);
-    let taken = TcpListener::bind(("127.0.0.1", api_port(&home) + 100)).unwrap();
+    let taken = TcpListener::bind(("127.0.0.1", prepared.port() + 100)).unwrap();
     fails(1, "cannot be listened on");
     drop(taken);
 
@@ -232,9 +245,9 @@ fn each_fault_of_a_folder_is_one_sentence_and_leaves_the_data_as_it_was() {
 
 #[test]
 fn a_node_runs_restarts_and_refuses_data_of_another_network_and_damaged_data() {
-    let folder = tempfile::tempdir().unwrap();
-    let home = prepared(folder.path());
-    let port = api_port(&home);
+    let prepared = Prepared::new();
+    let home = prepared.home();
+    let port = prepared.port();
     let mut height = 0;
     for stop in ["TERM", "INT"] {
         let mut node = avald().args(["start", "--home", &home]).stderr(Stdio::piped()).spawn().unwrap();
@@ -258,7 +271,7 @@ fn a_node_runs_restarts_and_refuses_data_of_another_network_and_damaged_data() {
     assert_eq!(code(&doctor), 0, "{}", String::from_utf8_lossy(&doctor.stdout));
 
     // The same key in another network: the data is not for it.
-    let genesis = folder.path().join("net/genesis.json");
+    let genesis = prepared.genesis();
     let original = fs::read(&genesis).unwrap();
     edit_json(&genesis, |genesis| genesis["time"] = json!(genesis["time"].as_u64().unwrap() + 1));
     let foreign = run(&["start", "--home", &home]);
@@ -282,14 +295,14 @@ fn a_node_runs_restarts_and_refuses_data_of_another_network_and_damaged_data() {
 
 #[test]
 fn logs_are_json_when_asked_for_and_never_hold_the_key() {
-    let folder = tempfile::tempdir().unwrap();
-    let home = prepared(folder.path());
+    let prepared = Prepared::new();
+    let home = prepared.home();
     let arguments = ["--log", "trace", "--log-json", "start", "--home", &home];
     let mut node = avald().args(arguments).stderr(Stdio::piped()).spawn().unwrap();
     let errors = node.stderr.take().unwrap();
     let reader =
         std::thread::spawn(move || BufReader::new(errors).lines().map_while(Result::ok).collect::<Vec<_>>());
-    until("the node is ready", || matches!(get(api_port(&home), "/ready"), Some((200, _))));
+    until("the node is ready", || matches!(get(prepared.port(), "/ready"), Some((200, _))));
     signal(&node, "TERM");
     assert!(node.wait().unwrap().success());
     let log = reader.join().unwrap();
@@ -304,15 +317,15 @@ fn logs_are_json_when_asked_for_and_never_hold_the_key() {
 
 #[test]
 fn a_node_ends_with_its_parent_when_told_to() {
-    let folder = tempfile::tempdir().unwrap();
-    let home = prepared(folder.path());
+    let prepared = Prepared::new();
+    let home = prepared.home();
     let mut node = avald()
         .args(["start", "--exit-with-parent", "--home", &home])
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    until("the node is ready", || matches!(get(api_port(&home), "/ready"), Some((200, _))));
+    until("the node is ready", || matches!(get(prepared.port(), "/ready"), Some((200, _))));
     drop(node.stdin.take());
     assert!(node.wait().unwrap().success());
 }
@@ -345,7 +358,8 @@ fn children(of: u32) -> Vec<u32> {
 fn a_development_network_leaves_no_process_behind_however_it_ends_and_goes_on_in_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("net");
-    let base_port = free_ports(4);
+    let ports = Ports::take();
+    let base_port = ports.base;
     let mut height = 0;
     let mut network = Value::Null;
     for end in ["TERM", "KILL", "INT", "stdin"] {
@@ -379,7 +393,8 @@ fn a_development_network_leaves_no_process_behind_however_it_ends_and_goes_on_in
 fn a_development_network_says_which_validator_could_not_start_and_stops_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("net");
-    let base_port = free_ports(4);
+    let ports = Ports::take();
+    let base_port = ports.base;
     let base = base_port.to_string();
     let arguments = ["devnet", "--base-port", &base, "--home", home.to_str().unwrap()];
     let _taken = TcpListener::bind(("127.0.0.1", base_port + 2)).unwrap();
