@@ -1,8 +1,9 @@
 //! The engine on the deterministic runtime and a simulated network: many nodes in one process, one seed, one history.
 //!
-//! A [`World`] starts nodes, crashes them, cuts and heals links. The journals of a node survive its crash; what its
-//! application keeps elsewhere is the scenario's business. The runtime picks the next task by the seed and lets time jump
-//! to the next event, so minutes of a network's life take seconds, and the same seed gives the same history again.
+//! A [`World`] starts nodes, crashes them, cuts and heals links. The journals of a node survive its crash;
+//! what its application keeps elsewhere is the scenario's business. The runtime picks the next task by the
+//! seed and lets time jump to the next event, so minutes of a network's life take seconds, and the same seed
+//! gives the same history again.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -13,7 +13,8 @@ const LIMIT: Duration = Duration::from_secs(500);
 /// What a scenario ends with: height and state root.
 type End = (u64, Hash);
 
-/// Runs a scenario with the seed of the environment or the fixed one, twice; then with fresh seeds as long as a soak lasts.
+/// Runs a scenario with the seed of the environment or the fixed one, twice; then with fresh seeds as long as
+/// a soak lasts.
 fn run<Fut: Future<Output = End>>(name: &str, fixed: u64, scenario: impl Fn(World, u64) -> Fut) {
     let once = |seed: u64| {
         println!("{name}: AVAL_SEED={seed}");
