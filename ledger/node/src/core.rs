@@ -80,7 +80,7 @@ pub struct CoreOptions {
 
 impl Default for CoreOptions {
     fn default() -> Self {
-        Self { mempool: Limits::default(), block_interval: Duration::from_millis(40) }
+        Self { mempool: Limits::default(), block_interval: Duration::from_millis(100) }
     }
 }
 

@@ -364,7 +364,9 @@ where
         skip: SkipPolicy::Enabled { timeout: certification_timeout * 2, budget: SkipBudget::Participants },
         fetch_timeout: seconds(1),
         fetch_retry_delay: Duration::from_millis(200),
-        forward: ForwardPolicy::SilentVoters,
+        // The leader sends its block to all, and who misses it fetches it. Sending it again to whoever was a
+        // moment slower than the quorum would send every block to the slowest validator several times.
+        forward: ForwardPolicy::SilentLeader,
         track_historical_votes: false,
     }
 }

@@ -52,8 +52,8 @@ pub struct ExecutorOptions {
     pub parameters: Parameters,
     /// Hash of the validator set.
     pub validators_hash: Hash,
-    /// Time between two blocks of this proposer's making while there is work: a little patience makes blocks fuller and
-    /// costs less per transaction.
+    /// Time between two blocks while there is little work: a little patience makes blocks fuller, and a
+    /// transaction cheaper.
     pub block_interval: Duration,
 }
 

@@ -9,13 +9,15 @@ use aval_store::View;
 use aval_types::block::{BlockTransaction, HEADER_BYTES, transactions_root, witnesses_root};
 use aval_types::{Block, Header, TransactionId};
 use futures::StreamExt as _;
-use futures::future::{Either, select};
+use futures::future::select;
 
 use super::Executor;
 use super::execution::{Execution, Rejection};
 use crate::engine::{Ancestry, SealedBlock, Slot};
 use crate::runtime::offload;
 
+/// Transactions for which a block is made at once. By then its fixed costs are small against those of its content.
+const WORTHWHILE: usize = 256;
 /// Bytes of a body without transactions.
 const EMPTY_BODY_BYTES: usize = 4;
 
@@ -29,7 +31,7 @@ impl Executor {
         let parent = ancestry.next().await.ok_or(Rejection::UnknownParent)?;
         self.execute_with_ancestors(parent.clone(), ancestry).await?;
         let parent = parent.block().header.clone();
-        let candidates = self.wait_for_candidates(&slot, &parent).await?;
+        let candidates = self.wait_for_candidates(&slot, &parent).await;
         let guard = self.execution.clone().lock_owned().await;
         let (execution, now_ms) = (self.execution(), self.runtime.now_ms());
         let (block, dropped) = offload(&*self.runtime, move || {
@@ -44,55 +46,50 @@ impl Executor {
         Ok(block)
     }
 
-    /// Transactions that wait and are not in a block below, at the latest when the heartbeat is due; then maybe none.
-    async fn wait_for_candidates(
-        &self,
-        slot: &Slot,
-        parent: &Header,
-    ) -> Result<Vec<Arc<Checked>>, Rejection> {
+    /// Transactions that wait and are not in a block below.
+    ///
+    /// Every block costs votes, messages and synced files, whatever is in it. So a block is made when there are enough
+    /// transactions to be worth it, or when the last one is old enough, or, with whatever there is, at the heartbeat.
+    async fn wait_for_candidates(&self, slot: &Slot, parent: &Header) -> Vec<Arc<Checked>> {
         let parameters = &self.options.parameters;
         let bytes_max = (parameters.block_bytes_max as usize).saturating_sub(HEADER_BYTES + EMPTY_BODY_BYTES);
         let count_max = parameters.block_transactions_max as usize;
-        let earliest_ms = parent.time_ms.saturating_add(duration_ms(self.options.block_interval));
+        let interval = self.options.block_interval;
+        let moment = interval / 10;
+        // A parent from a clock that runs ahead must not make this node wait for longer than the interval.
+        let earliest_ms = parent.time_ms.min(self.runtime.now_ms()).saturating_add(duration_ms(interval));
         let heartbeat_ms = parent.time_ms.saturating_add(parameters.heartbeat_ms);
-        self.sleep_until(earliest_ms).await;
         loop {
             // Listening starts before looking, so that an arrival in between is not missed.
             let arrival = self.mempool.notified();
             futures::pin_mut!(arrival);
             arrival.as_mut().enable();
-            let included = self.included_above_final(slot)?;
+            let included = self.included_above_final(slot);
             let candidates = self.mempool.candidates_where(bytes_max, count_max, |id| !included.contains(id));
             let now_ms = self.runtime.now_ms();
-            if !candidates.is_empty() || now_ms >= heartbeat_ms {
-                return Ok(candidates);
+            let is_due = !candidates.is_empty()
+                && (candidates.len() >= WORTHWHILE.min(count_max) || now_ms >= earliest_ms);
+            if is_due || now_ms >= heartbeat_ms {
+                return candidates;
             }
-            let heartbeat = self.runtime.sleep(Duration::from_millis(heartbeat_ms - now_ms));
-            if let Either::Left(_) = select(arrival, heartbeat).await {
-                // Clients come in groups: the block that answers the first one should take the others along.
-                self.runtime.sleep(self.options.block_interval / 4).await;
+            if candidates.is_empty() {
+                let heartbeat = self.runtime.sleep(Duration::from_millis(heartbeat_ms - now_ms));
+                select(arrival, heartbeat).await;
             }
+            // Clients come in groups: the block that answers the first one should take the others along.
+            self.runtime.sleep(moment).await;
         }
     }
 
     /// The transactions of the blocks between the newest final one and the slot's parent.
-    fn included_above_final(&self, slot: &Slot) -> Result<BTreeSet<TransactionId>, Rejection> {
+    fn included_above_final(&self, slot: &Slot) -> BTreeSet<TransactionId> {
         let mut included = BTreeSet::new();
         let mut cursor = slot.parent;
         while let Some(pending) = self.ledger.pending(&cursor) {
             included.extend(pending.executed().ids.iter().copied());
             cursor = pending.parent();
         }
-        Ok(included)
-    }
-
-    async fn sleep_until(&self, time_ms: u64) {
-        let now_ms = self.runtime.now_ms();
-        // A parent from a clock that runs ahead must not make this node wait for longer than the interval.
-        let wait = Duration::from_millis(time_ms.saturating_sub(now_ms)).min(self.options.block_interval);
-        if !wait.is_zero() {
-            self.runtime.sleep(wait).await;
-        }
+        included
     }
 }
 
