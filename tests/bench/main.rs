@@ -22,6 +22,10 @@ use load::{Load, Pace};
 use measure::Machine;
 use report::Report;
 
+/// As the nodes have it, so that the load takes as little of the machine as it can.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures a network of four validators on this machine.
 #[derive(Debug, Parser)]
 struct Arguments {

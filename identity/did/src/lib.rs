@@ -8,7 +8,6 @@
 //!
 //! - [`syntax`]: `did:aval:<network>:<id>`, DID URLs, `<n>-<multihash>` version ids.
 //! - [`key`]: Ed25519 (ZIP-215) and P-256 keys, multikey, JWK, single and batched verification.
-//! - [`jose`]: compact JWS with strictly read protected headers.
 //! - [`document`], [`control`], [`operation`], [`record`], [`rules`]: what is hashed, signed and kept.
 //! - [`resolution`]: results, metadata and errors of DID Resolution 1.0.
 //! - [`holder`]: `did:key` and `did:jwk`, for keys of holders that are on no ledger.
@@ -23,7 +22,6 @@ pub mod control;
 pub mod document;
 mod error;
 pub mod holder;
-pub mod jose;
 pub mod key;
 pub mod operation;
 pub mod record;

@@ -2,7 +2,6 @@
 
 mod document;
 mod holder;
-mod jose;
 mod rules;
 mod syntax;
 mod vectors;
