@@ -31,6 +31,7 @@ fn main() -> Result<ExitCode> {
         Proven::Receipt(receipt) => println!("transaction {}: {:?}", receipt.transaction, receipt.outcome),
         Proven::State { key, value: Some(value) } => println!("{key} = {}", String::from_utf8_lossy(value)),
         Proven::State { key, value: None } => println!("{key} is absent"),
+        Proven::BlockReceipt(receipt) => println!("the block's own: {:?}", receipt.events),
         Proven::Header => println!("the header alone"),
     }
     Ok(ExitCode::SUCCESS)

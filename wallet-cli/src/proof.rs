@@ -78,6 +78,10 @@ fn proven(proven: &Proven) -> Value {
             let receipt: Value = serde_json::from_slice(&receipt.encode()).unwrap_or_default();
             json!({"type": "receipt", "receipt": receipt})
         }
+        Proven::BlockReceipt(receipt) => {
+            let receipt: Value = serde_json::from_slice(&receipt.encode()).unwrap_or_default();
+            json!({"type": "blockReceipt", "receipt": receipt})
+        }
     }
 }
 
@@ -108,6 +112,11 @@ fn describe(text: &mut Text, proof: &LedgerProof, verified: &Verified) {
                 Outcome::Rejected(reject) => format!("rejected, {reject}"),
             };
             text.field("proves", &format!("transaction {} was {outcome}", receipt.transaction));
+        }
+        Proven::BlockReceipt(receipt) => {
+            text.field("proves", &format!("what block {} did on its own", receipt.height));
+            let value: Value = serde_json::from_slice(&receipt.encode()).unwrap_or_default();
+            text.line(&serde_json::to_string_pretty(&value["events"]).unwrap_or_default());
         }
     }
 }

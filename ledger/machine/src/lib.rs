@@ -7,7 +7,7 @@
 //!         │  authorize       on one state, at one block time: keys, grants, policy, the action's own rules
 //!      Admitted              knows every change it would make; nothing is written
 //!         │  execute_block   all of a block: authorized before it (else the block is invalid), applied in order
-//!      Executed              Changes + receipts (applied | rejected: overtaken inside the block) + receipts root
+//!      Executed              Changes + receipts (applied | rejected: overtaken inside the block) + the block's own receipt
 //! ```
 //!
 //! [`Checked`] and [`Admitted`] have no public constructor: whoever needs one gets it by doing the work, so that no
@@ -48,9 +48,9 @@
 mod action;
 pub mod authorize;
 pub mod bitmap;
+pub mod block;
 pub mod check;
 mod effect;
-pub mod execute;
 pub mod genesis;
 mod grant;
 pub mod memory;
@@ -63,8 +63,8 @@ pub mod testkit;
 mod view;
 
 pub use authorize::{Admitted, BlockContext, authorize};
+pub use block::{BlockLimits, Dropped, ExecuteError, Executed, Proposal, execute_block, propose_block};
 pub use check::{Checked, Rules, check, check_all};
-pub use execute::{BlockLimits, Dropped, ExecuteError, Executed, Proposal, execute_block, propose_block};
 pub use genesis::genesis_changes;
 pub use memory::MemoryState;
 pub use state::{Changes, Overlay, StateError, StateRead};

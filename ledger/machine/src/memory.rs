@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aval_types::{Genesis, GenesisError, TransactionId};
 
-use crate::execute::Executed;
+use crate::block::Executed;
 use crate::genesis::genesis_changes;
 use crate::state::{Changes, StateError, StateRead};
 

@@ -131,7 +131,7 @@ impl Core {
             Arc::new(ingress.clone()),
             ExecutorOptions {
                 network: network.id.clone(),
-                parameters: network.genesis.parameters,
+                parameters: network.genesis.parameters.clone(),
                 validators_hash: validators_hash(&network.genesis.validator_keys()),
                 block_interval: options.block_interval,
             },

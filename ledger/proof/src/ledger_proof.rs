@@ -6,7 +6,7 @@
 
 use aval_codec::{Hash, Limits, b64u, json, sha256};
 use aval_did::{Did, DidRecord};
-use aval_types::{Header, NetworkId, Receipt};
+use aval_types::{BlockReceipt, Header, NetworkId, Receipt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -36,7 +36,7 @@ pub enum Claim {
         /// The way to the state root.
         proof: StateProof,
     },
-    /// A receipt is among those of the block.
+    /// A receipt, of a transaction or of the block itself, is among those of the block.
     Receipt(ReceiptProof),
 }
 
@@ -76,8 +76,10 @@ pub enum Proven {
         /// The value, or `None` for absence.
         value: Option<Vec<u8>>,
     },
-    /// A receipt.
+    /// The receipt of a transaction.
     Receipt(Receipt),
+    /// What the block did on its own.
+    BlockReceipt(BlockReceipt),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -211,7 +213,7 @@ impl LedgerProof {
                 proof.verify(&self.header.state_root, key.as_bytes(), value.as_deref())?;
                 Proven::State { key: key.clone(), value: value.clone() }
             }
-            Claim::Receipt(proof) => Proven::Receipt(self.check_receipt(proof)?),
+            Claim::Receipt(proof) => self.check_receipt(proof)?,
         };
         Ok(Verified {
             network: self.network.clone(),
@@ -255,12 +257,21 @@ impl LedgerProof {
         Ok(())
     }
 
-    fn check_receipt(&self, proof: &ReceiptProof) -> Result<Receipt, ProofError> {
-        let receipt = proof.verify(&self.header.receipts_root)?;
-        if receipt.height != self.header.height || receipt.time_ms != self.header.time_ms {
+    fn check_receipt(&self, proof: &ReceiptProof) -> Result<Proven, ProofError> {
+        let root = &self.header.receipts_root;
+        let (proven, height, time_ms) = if proof.is_of_block() {
+            let receipt = proof.verify_block(root)?;
+            let (height, time_ms) = (receipt.height, receipt.time_ms);
+            (Proven::BlockReceipt(receipt), height, time_ms)
+        } else {
+            let receipt = proof.verify(root)?;
+            let (height, time_ms) = (receipt.height, receipt.time_ms);
+            (Proven::Receipt(receipt), height, time_ms)
+        };
+        if height != self.header.height || time_ms != self.header.time_ms {
             return Err(ProofError::Receipt("the receipt is not of the header's block"));
         }
-        Ok(receipt)
+        Ok(proven)
     }
 }
 
@@ -346,11 +357,19 @@ impl Verified {
         }
     }
 
-    /// The receipt.
+    /// The receipt of a transaction.
     pub fn receipt(&self) -> Result<&Receipt, ProofError> {
         match &self.proven {
             Proven::Receipt(receipt) => Ok(receipt),
             _ => Err(ProofError::Subject("it proves no receipt")),
+        }
+    }
+
+    /// What the block did on its own.
+    pub fn block_receipt(&self) -> Result<&BlockReceipt, ProofError> {
+        match &self.proven {
+            Proven::BlockReceipt(receipt) => Ok(receipt),
+            _ => Err(ProofError::Subject("it proves no receipt of a block")),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! changing the root; the receipt's own place is in its bytes, which the quorum vouches for.
 
 use aval_codec::{Hash, b64u, merkle};
-use aval_types::Receipt;
+use aval_types::{BlockReceipt, Receipt};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProofError;
@@ -52,8 +52,25 @@ impl ReceiptProof {
         Some(Self { bytes, siblings })
     }
 
-    /// Checks the way to `root` and gives the receipt.
+    /// Checks the way to `root` and gives the receipt of a transaction.
     pub fn verify(&self, root: &Hash) -> Result<Receipt, ProofError> {
+        self.verify_bytes(root)?;
+        Receipt::decode(&self.bytes).map_err(|_| ProofError::Receipt("the proven bytes are not a receipt"))
+    }
+
+    /// Checks the way to `root` and gives the receipt of a block.
+    pub fn verify_block(&self, root: &Hash) -> Result<BlockReceipt, ProofError> {
+        self.verify_bytes(root)?;
+        BlockReceipt::decode(&self.bytes)
+            .map_err(|_| ProofError::Receipt("the proven bytes are not a block's receipt"))
+    }
+
+    /// Whether the bytes are those of a block's own receipt.
+    pub fn is_of_block(&self) -> bool {
+        BlockReceipt::decode(&self.bytes).is_ok()
+    }
+
+    fn verify_bytes(&self, root: &Hash) -> Result<(), ProofError> {
         if self.siblings.len() > SIBLINGS_MAX {
             return Err(ProofError::Receipt("there are more siblings than levels"));
         }
@@ -65,7 +82,7 @@ impl ReceiptProof {
         if found != *root {
             return Err(ProofError::Receipt("the proof does not lead to the receipts root"));
         }
-        Receipt::decode(&self.bytes).map_err(|_| ProofError::Receipt("the proven bytes are not a receipt"))
+        Ok(())
     }
 
     pub(crate) fn to_wire(&self) -> Wire {

@@ -17,6 +17,8 @@ use crate::{
     network::NetworkId,
 };
 
+pub use crate::parameters::Parameters;
+
 /// The version of the file's format.
 pub const GENESIS_VERSION: u32 = 1;
 
@@ -61,22 +63,6 @@ pub struct Genesis {
     pub dids: Vec<GenesisDid>,
     /// Issuers that are accredited from the start.
     pub issuers: Vec<Issuer>,
-}
-
-/// Parameters that every node must agree on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Parameters {
-    /// Bytes of a block.
-    pub block_bytes_max: u32,
-    /// Transactions of a block.
-    pub block_transactions_max: u32,
-    /// Time between blocks while there is nothing to do, milliseconds.
-    pub heartbeat_ms: u64,
-    /// How long presentations are kept, milliseconds.
-    pub witness_retention_ms: u64,
-    /// How long validators wait for a leader, milliseconds.
-    pub leader_timeout_ms: u64,
 }
 
 /// A validator.
@@ -306,25 +292,5 @@ impl Genesis {
         } else {
             Err(format!("{part} {did} is not among the dids"))
         }
-    }
-}
-
-impl Parameters {
-    fn validate(&self) -> Result<(), String> {
-        let in_range = |name: &str, value: u64, low: u64, high: u64| {
-            if (low..=high).contains(&value) {
-                Ok(())
-            } else {
-                Err(format!("parameter {name} is {value}, allowed is {low} to {high}"))
-            }
-        };
-        let block_bytes_max = limits::BLOCK_BYTES_MAX as u64;
-        let transactions_max = limits::BLOCK_TRANSACTIONS_MAX as u64;
-        // A block must have room for its header and one transaction of the largest kind.
-        in_range("blockBytesMax", self.block_bytes_max.into(), 128 * 1024, block_bytes_max)?;
-        in_range("blockTransactionsMax", self.block_transactions_max.into(), 1, transactions_max)?;
-        in_range("heartbeatMs", self.heartbeat_ms, 100, 3_600_000)?;
-        in_range("witnessRetentionMs", self.witness_retention_ms, 1_000, 10 * 366 * 86_400_000)?;
-        in_range("leaderTimeoutMs", self.leader_timeout_ms, 100, 600_000)
     }
 }

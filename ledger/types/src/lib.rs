@@ -12,10 +12,12 @@
 
 pub mod action;
 pub mod block;
+pub mod event;
 pub mod genesis;
 pub mod grant;
 pub mod limits;
 pub mod network;
+pub mod parameters;
 pub mod receipt;
 pub mod registry;
 pub mod reject;
@@ -27,10 +29,12 @@ mod tests;
 
 pub use action::Action;
 pub use block::{Block, BlockError, BlockTransaction, Header, Mode, Witness};
+pub use event::Event;
 pub use genesis::{Genesis, GenesisError};
 pub use grant::{Grant, GrantId, GrantRecord, StatusEntry};
 pub use network::NetworkId;
-pub use receipt::{Event, Outcome, Receipt};
+pub use parameters::Parameters;
+pub use receipt::{BlockReceipt, Outcome, Receipt};
 pub use registry::{ListRecord, Purpose, RegistryId, RegistryRecord};
 pub use reject::Reject;
 pub use submission::SubmittedTransaction;

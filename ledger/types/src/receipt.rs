@@ -1,17 +1,18 @@
-//! Receipts: what became of a transaction in a block (specs/wire.md, "Receipt").
+//! Receipts: what became of a transaction in a block, and what the block did on its own (specs/wire.md, "Receipt").
 //!
 //! A receipt's bytes are compact JSON with a fixed order of fields. They are leaves of the block's receipts root,
 //! so every node has to write the same bytes: [`Receipt::encode`] is the only way to make them, and decoding
 //! refuses bytes that encoding would not give. An event names identifiers, never a claim.
 
 use aval_codec::{Hash, Limits, hash, json, merkle, tag};
-use aval_did::{Did, VersionId};
 use serde::{Deserialize, Serialize};
 
-use crate::{grant::GrantId, registry::RegistryId, reject::Reject, transaction::TransactionId};
+use crate::{event::Event, reject::Reject, transaction::TransactionId};
 
 /// Bytes of an encoded receipt: a bound for those who decode one from outside.
 pub const RECEIPT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of an encoded block receipt: the boundary of an epoch may tell of each validator.
+pub const BLOCK_RECEIPT_BYTES_MAX: usize = 256 * 1024;
 
 /// What became of one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,70 +36,6 @@ pub enum Outcome {
     Applied(Vec<Event>),
     /// It was overtaken by an earlier transaction of its block; nothing changed.
     Rejected(Reject),
-}
-
-/// A change that a transaction made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", deny_unknown_fields)]
-pub enum Event {
-    /// A DID came into being.
-    #[serde(rename = "did.created", rename_all = "camelCase")]
-    DidCreated {
-        /// The DID.
-        did: Did,
-        /// Its first version.
-        version_id: VersionId,
-    },
-    /// A DID's document was replaced.
-    #[serde(rename = "did.updated", rename_all = "camelCase")]
-    DidUpdated {
-        /// The DID.
-        did: Did,
-        /// Its new version.
-        version_id: VersionId,
-    },
-    /// A DID's control keys were rotated.
-    #[serde(rename = "did.rotated", rename_all = "camelCase")]
-    DidRotated {
-        /// The DID.
-        did: Did,
-        /// Its new version.
-        version_id: VersionId,
-    },
-    /// A DID was deactivated.
-    #[serde(rename = "did.deactivated", rename_all = "camelCase")]
-    DidDeactivated {
-        /// The DID.
-        did: Did,
-        /// Its last version.
-        version_id: VersionId,
-    },
-    /// A credential made a grant.
-    #[serde(rename = "grant.created", rename_all = "camelCase")]
-    GrantCreated {
-        /// The grant.
-        grant: GrantId,
-        /// Who holds it.
-        subject: Did,
-        /// Who issued the credential.
-        issuer: Did,
-        /// The credential's type.
-        credential_type: String,
-    },
-    /// A status registry came into being.
-    #[serde(rename = "registry.created")]
-    RegistryCreated {
-        /// The registry.
-        registry: RegistryId,
-    },
-    /// Status entries changed.
-    #[serde(rename = "registry.updated")]
-    RegistryUpdated {
-        /// The registry.
-        registry: RegistryId,
-        /// How many entries.
-        changed: u32,
-    },
 }
 
 /// Why bytes are not a receipt.
@@ -171,7 +108,46 @@ impl Receipt {
     }
 }
 
-/// Root over the receipts of a block, in the order of its transactions.
+/// What a block did that no transaction of it asked for: governance that is due, the end of an epoch.
+///
+/// A block that did nothing on its own has none; otherwise it is the last leaf of the receipts root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockReceipt {
+    /// The block's height.
+    pub height: u64,
+    /// The block's time, milliseconds since 1970.
+    pub time_ms: u64,
+    /// What happened, in order; at least one.
+    pub events: Vec<Event>,
+}
+
+/// The JSON of a block receipt.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BlockWire {
+    height: u64,
+    time: u64,
+    events: Vec<Event>,
+}
+
+impl BlockReceipt {
+    /// The bytes of the leaf.
+    pub fn encode(&self) -> Vec<u8> {
+        let wire = BlockWire { height: self.height, time: self.time_ms, events: self.events.clone() };
+        // Numbers and strings alone: serde_json has no way to fail on them.
+        serde_json::to_vec(&wire).unwrap_or_default()
+    }
+
+    /// Reads a block receipt; refuses bytes that [`Self::encode`] would not give, and one without events.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
+        let wire: BlockWire =
+            json::from_slice(bytes, Limits::bytes(BLOCK_RECEIPT_BYTES_MAX)).map_err(|_| ReceiptError)?;
+        let receipt = Self { height: wire.height, time_ms: wire.time, events: wire.events };
+        if receipt.events.is_empty() || receipt.encode() != bytes { Err(ReceiptError) } else { Ok(receipt) }
+    }
+}
+
+/// Root over the receipts of a block, in the order of its transactions, and over its own receipt if it has one.
 pub fn receipts_root(receipts: &[Receipt]) -> Hash {
     let leaves: Vec<Vec<u8>> = receipts.iter().map(Receipt::encode).collect();
     merkle::root(&leaves)

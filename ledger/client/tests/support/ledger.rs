@@ -312,6 +312,7 @@ fn genesis(validators: &[SigningKey], operator: &Create, issuer: &Create) -> Gen
             heartbeat_ms: 1000,
             witness_retention_ms: 60_000,
             leader_timeout_ms: 1000,
+            ..Parameters::default()
         },
         validators: validators
             .iter()

@@ -92,6 +92,7 @@ impl Default for Options {
                 heartbeat_ms: 1000,
                 witness_retention_ms: 3_600_000,
                 leader_timeout_ms: 1000,
+                ..Parameters::default()
             },
         }
     }
@@ -265,7 +266,7 @@ fn genesis(options: &Options, issuer: &Party, operators: &[Party], validator_key
         version: 1,
         network: options.network.clone(),
         time: options.time_s * 1000,
-        parameters: options.parameters,
+        parameters: options.parameters.clone(),
         validators,
         governors: Governors {
             threshold: 1,

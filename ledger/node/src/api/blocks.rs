@@ -4,7 +4,7 @@ use aval_codec::{Hash, b64u};
 use aval_types::{Block, Header, Receipt, TransactionId, Witness};
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -173,6 +173,34 @@ pub(super) async fn block_header(
 ) -> Result<Response, Problem> {
     let (height, is_fixed) = parse_height(&context, &height)?;
     let proof = context.ledger().header_proof(context.network(), height)?;
+    Ok(cacheable(proofs::answer(&proof), is_fixed))
+}
+
+/// What a block did on its own: decisions of governance that were due, the end of an epoch.
+#[utoipa::path(
+    get, path = "/v1/blocks/{height}/receipt", tag = "ledger",
+    params(("height" = String, Path, description = "A height, or `latest`")),
+    responses(
+        (status = 200, description = "A ledger proof (specs/wire.md) that holds the block's receipt", body = Object),
+        (status = 404, description = "The height is not final yet, or the block did nothing on its own",
+            body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nothing is certified yet", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn block_receipt(
+    State(context): Shared,
+    Path(height): Path<String>,
+) -> Result<Response, Problem> {
+    let (height, is_fixed) = parse_height(&context, &height)?;
+    let Some(proof) = context.ledger().block_receipt_proof(context.network(), height)? else {
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "receipt.not_found",
+            "The block has no receipt of its own",
+            "Most blocks do nothing but their transactions, which have receipts.",
+        ));
+    };
     Ok(cacheable(proofs::answer(&proof), is_fixed))
 }
 

@@ -8,7 +8,7 @@
 //! | `GET /v1/transactions/{id}/receipt` | the receipt, inside of its proof |
 //! | `GET /1.0/identifiers/{did}` | DID Resolution 1.0, HTTP binding, with a ledger proof |
 //! | `GET /v1/state?key=` | an entry of the state or its absence, inside of its proof |
-//! | `GET /v1/blocks/{height}` | a block; `…/header` with its certificate |
+//! | `GET /v1/blocks/{height}` | a block; `…/header` with its certificate; `…/receipt`: what it did on its own |
 //! | `GET /v1/checkpoint` | the newest certified header |
 //! | `GET /v1/genesis` | the genesis file, byte for byte |
 //! | `GET /v1/status`, `/health`, `/ready`, `/metrics`, `/openapi.json` | the node itself |

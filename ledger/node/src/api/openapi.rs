@@ -43,6 +43,7 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(state::entry))
         .routes(routes!(blocks::block))
         .routes(routes!(blocks::block_header))
+        .routes(routes!(blocks::block_receipt))
         .routes(routes!(blocks::checkpoint))
         .routes(routes!(blocks::genesis))
         .routes(routes!(node::status))

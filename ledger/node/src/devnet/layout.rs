@@ -238,6 +238,7 @@ fn genesis(plan: &Plan, validators: Vec<Validator>, operators: &[Identity], issu
             heartbeat_ms: plan.heartbeat_ms,
             witness_retention_ms: 24 * 60 * 60 * 1000,
             leader_timeout_ms: plan.heartbeat_ms + 1000,
+            ..Parameters::default()
         },
         validators,
         governors: Governors { threshold: u32::try_from(quorum).unwrap_or(1), members },

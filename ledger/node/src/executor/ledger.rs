@@ -67,6 +67,7 @@ pub fn install_genesis(ledger: &Ledger, genesis: &Genesis, hash: Hash) -> Result
     let executed = Executed {
         changes,
         receipts: Vec::new(),
+        block_receipt: None,
         receipt_bytes: Vec::new(),
         receipts_root: block.header.receipts_root,
         ids: Vec::new(),

@@ -32,6 +32,7 @@ pub(super) fn kit(seed: u64) -> Kit {
         heartbeat_ms: 500,
         witness_retention_ms: 3_600_000,
         leader_timeout_ms: 1000,
+        ..Parameters::default()
     };
     Kit::with(Options {
         seed,

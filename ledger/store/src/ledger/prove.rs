@@ -2,7 +2,7 @@
 
 use aval_codec::sha256;
 use aval_proof::{Certificate, Claim, LedgerProof, OtherLeaf, PATH_LENGTH_MAX, ReceiptProof, StateProof};
-use aval_types::{Header, NetworkId, TransactionId};
+use aval_types::{BlockReceipt, Header, NetworkId, TransactionId};
 
 use super::{Ledger, TransactionPlace};
 use crate::error::StoreError;
@@ -65,6 +65,11 @@ impl Ledger {
         Ok(Some((place, proof.ok_or_else(damaged)?)))
     }
 
+    /// What the block at a height did on its own; `None` if it did nothing.
+    pub fn block_receipt(&self, height: u64) -> Result<Option<BlockReceipt>, StoreError> {
+        Ok(self.receipts(height)?.last().and_then(|bytes| BlockReceipt::decode(bytes).ok()))
+    }
+
     /// Why the block at a height is final.
     pub fn finality(&self, height: u64) -> Result<Finality, StoreError> {
         let mut path = Vec::new();
@@ -110,6 +115,18 @@ impl Ledger {
     ) -> Result<Option<LedgerProof>, StoreError> {
         let Some((place, proof)) = self.receipt(id)? else { return Ok(None) };
         self.bundle(network, place.height, Claim::Receipt(proof)).map(Some)
+    }
+
+    /// The whole bundle that proves what a block did on its own; `None` if it did nothing.
+    pub fn block_receipt_proof(
+        &self,
+        network: &NetworkId,
+        height: u64,
+    ) -> Result<Option<LedgerProof>, StoreError> {
+        let receipts = self.receipts(height)?;
+        let Some(last) = receipts.len().checked_sub(1) else { return Ok(None) };
+        let proof = ReceiptProof::of(&receipts, last).filter(ReceiptProof::is_of_block);
+        proof.map(|proof| self.bundle(network, height, Claim::Receipt(proof))).transpose()
     }
 
     /// The whole bundle that proves a header: a checkpoint.

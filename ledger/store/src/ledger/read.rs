@@ -116,7 +116,7 @@ impl Ledger {
         place.map(Some).map_err(|_| StoreError::corrupt("a transaction's place is unreadable"))
     }
 
-    /// The encoded receipts of a block, in the order of its transactions.
+    /// The encoded receipts of a block, in the order of its transactions; last its own, if it has one.
     pub fn receipts(&self, height: u64) -> Result<Vec<Vec<u8>>, StoreError> {
         self.require_height(height)?;
         match self.storage().read(Column::Chain, &keys::chain(Chain::Receipts, height))? {

@@ -135,7 +135,7 @@ pub(crate) fn execute(
         next_validators_hash: Hash::ZERO,
         last_set_change: 0,
     };
-    let executed = Executed { changes, receipts, receipt_bytes, receipts_root, ids };
+    let executed = Executed { changes, receipts, block_receipt: None, receipt_bytes, receipts_root, ids };
     PendingBlock::new(Block { header, transactions }, executed, tree).unwrap()
 }
 

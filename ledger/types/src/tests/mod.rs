@@ -4,6 +4,7 @@ mod block;
 mod errors;
 mod forged;
 mod genesis;
+mod parameters;
 mod receipt;
 mod support;
 mod transaction;
@@ -109,6 +110,7 @@ pub(crate) fn genesis() -> Genesis {
             heartbeat_ms: 5000,
             witness_retention_ms: 86_400_000,
             leader_timeout_ms: 1000,
+            ..Parameters::default()
         },
         validators,
         governors: Governors { threshold: 1, members: vec![issuer.did()] },

@@ -4,8 +4,9 @@ use aval_codec::Hash;
 
 use super::{company, issuer, registry};
 use crate::{
+    event::Event,
     grant::GrantId,
-    receipt::{Event, Outcome, Receipt, receipts_root},
+    receipt::{BlockReceipt, Outcome, Receipt, receipts_root},
     reject::Reject,
     transaction::TransactionId,
 };
@@ -85,4 +86,24 @@ fn the_root_depends_on_every_receipt_and_their_order() {
     receipts.swap(0, 1);
     receipts.pop();
     assert_ne!(receipts_root(&receipts), root);
+}
+
+#[test]
+fn a_block_receipt_has_one_encoding_and_at_least_one_event() {
+    let receipt = BlockReceipt {
+        height: 7,
+        time_ms: super::TIME_S * 1000,
+        events: vec![Event::RegistryCreated { registry: registry() }],
+    };
+    let text = String::from_utf8(receipt.encode()).unwrap();
+    assert!(
+        text.starts_with(r#"{"height":7,"time":1795305600000,"events":[{"type":"registry.created""#),
+        "{text}"
+    );
+    assert_eq!(BlockReceipt::decode(text.as_bytes()).unwrap(), receipt);
+    assert!(BlockReceipt::decode(format!("{text} ").as_bytes()).is_err());
+    assert!(BlockReceipt::decode(br#"{"height":7,"time":1795305600000,"events":[]}"#).is_err());
+    // Neither reads as the other.
+    assert!(Receipt::decode(text.as_bytes()).is_err());
+    assert!(all().iter().all(|receipt| BlockReceipt::decode(&receipt.encode()).is_err()));
 }

@@ -8,20 +8,28 @@
 //! Authorizing is a pure function of the state before the block, so it runs on all cores. It remembers what it read;
 //! only where an earlier transaction has changed that, it is done again on what is there now. The outcome is that of
 //! one core doing everything twice, in order.
+//!
+//! Around its transactions a block acts on its own: [`begin`] before them, [`end`] after them. What these do is laid over
+//! the state like the changes of a transaction, so that a transaction which they overtake is rejected, and it is told
+//! in the block's own receipt.
+
+mod begin;
+mod end;
+mod propose;
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use aval_codec::{Hash, merkle};
-use aval_types::{Outcome, Receipt, Reject, TransactionId};
+use aval_types::{BlockReceipt, Event, Outcome, Receipt, Reject, TransactionId};
 use rayon::prelude::*;
 
 use crate::authorize::{Admitted, BlockContext, authorize};
 use crate::check::Checked;
+use crate::effect::Effect;
 use crate::state::{Changes, Overlay, StateError, StateRead};
 
-/// Candidates that a proposer authorizes at a time: enough for all cores, not much more than a block needs.
-const PROPOSAL_WINDOW: usize = 256;
+pub use propose::{BlockLimits, Dropped, Proposal, propose_block};
 
 /// What a block does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +38,9 @@ pub struct Executed {
     pub changes: Changes,
     /// The receipts, in the order of the transactions.
     pub receipts: Vec<Receipt>,
-    /// Their bytes: the leaves of the root.
+    /// What the block did on its own, if it did anything.
+    pub block_receipt: Option<BlockReceipt>,
+    /// Bytes of the receipts, the block's own last: the leaves of the root.
     pub receipt_bytes: Vec<Vec<u8>>,
     /// Root over the receipts, for the header.
     pub receipts_root: Hash,
@@ -74,7 +84,7 @@ where
     S: StateRead + ?Sized,
     T: Borrow<Checked> + Sync,
 {
-    let mut block = Block::new(state, context);
+    let mut block = Block::begin(state, context)?;
     for (index, (transaction, decision)) in
         transactions.iter().zip(authorize_all(state, context, transactions)).enumerate()
     {
@@ -88,89 +98,7 @@ where
         };
         block.receipt(transaction.borrow().id(), outcome);
     }
-    Ok(block.finish())
-}
-
-/// How large a block may become.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BlockLimits {
-    /// Bytes of the block's body.
-    pub bytes_max: usize,
-    /// Transactions.
-    pub transactions_max: usize,
-}
-
-/// A block in the making.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proposal {
-    /// What the block does: exactly what [`execute_block`] says of the transactions kept.
-    pub executed: Executed,
-    /// Indices of the candidates that the block holds, ascending.
-    pub kept: Vec<usize>,
-    /// Candidates that cannot go into this block, and why. One that is in neither list did not fit: it is as good as
-    /// before.
-    pub dropped: Vec<Dropped>,
-}
-
-/// A candidate that was left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dropped {
-    /// Its index among the candidates. The id alone would not tell a transaction from a mangled copy.
-    pub index: usize,
-    /// Its id.
-    pub id: TransactionId,
-    /// Why it was left out.
-    pub reject: Reject,
-}
-
-/// Makes a block from candidates in order of preference. Leaves out what is not authorized and what an earlier
-/// candidate overtakes, so nobody fills blocks for free.
-pub fn propose_block<S, T>(
-    state: &S,
-    context: &BlockContext,
-    candidates: &[T],
-    limits: BlockLimits,
-) -> Result<Proposal, StateError>
-where
-    S: StateRead + ?Sized,
-    T: Borrow<Checked> + Sync,
-{
-    let mut block = Block::new(state, context);
-    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
-    // The count of transactions goes before them.
-    let mut bytes = 4usize;
-    let mut indices = 0usize..;
-    'windows: for window in candidates.chunks(PROPOSAL_WINDOW) {
-        let decisions = authorize_all(state, context, window);
-        for ((candidate, decision), index) in window.iter().zip(decisions).zip(&mut indices) {
-            let candidate: &Checked = candidate.borrow();
-            let size = bytes.saturating_add(candidate.block_bytes());
-            if kept.len() >= limits.transactions_max {
-                break 'windows;
-            }
-            if size > limits.bytes_max {
-                if kept.is_empty() { continue } else { break 'windows }
-            }
-            match decision?.and_then(|admitted| expect_new(&block, admitted)) {
-                Err(reject) => dropped.push(Dropped { index, id: candidate.id(), reject }),
-                Ok(admitted) => match block.decide_on_top(candidate, admitted)? {
-                    Err(reject) => dropped.push(Dropped { index, id: candidate.id(), reject }),
-                    Ok(admitted) => {
-                        bytes = size;
-                        kept.push(index);
-                        block.ids.insert(admitted.id());
-                        let outcome = block.apply(admitted);
-                        block.receipt(candidate.id(), outcome);
-                    }
-                },
-            }
-        }
-    }
-    Ok(Proposal { executed: block.finish(), kept, dropped })
-}
-
-fn expect_new<S: ?Sized>(block: &Block<'_, S>, admitted: Admitted) -> Result<Admitted, Reject> {
-    if block.ids.contains(&admitted.id()) { Err(Reject::TransactionDuplicate) } else { Ok(admitted) }
+    Ok(block.finish()?)
 }
 
 type Decision = Result<Result<Admitted, Reject>, StateError>;
@@ -196,17 +124,29 @@ struct Block<'block, S: ?Sized> {
     ids: BTreeSet<TransactionId>,
     order: Vec<TransactionId>,
     receipts: Vec<Receipt>,
+    events: Vec<Event>,
 }
 
 impl<'block, S: StateRead + ?Sized> Block<'block, S> {
-    fn new(state: &'block S, context: &'block BlockContext) -> Self {
-        Self {
+    /// A block that has done what comes before its transactions.
+    fn begin(state: &'block S, context: &'block BlockContext) -> Result<Self, StateError> {
+        let mut block = Self {
             overlay: Overlay::new(state),
             context,
             ids: BTreeSet::new(),
             order: Vec::new(),
             receipts: Vec::new(),
-        }
+            events: Vec::new(),
+        };
+        let effect = begin::begin(state, context)?;
+        block.act(effect);
+        Ok(block)
+    }
+
+    /// Lays over the state what the block does on its own.
+    fn act(&mut self, effect: Effect) {
+        self.overlay.apply(effect.changes);
+        self.events.extend(effect.events);
     }
 
     /// The decision after the transactions before this one: the same as before the block, unless they changed what it
@@ -238,14 +178,24 @@ impl<'block, S: StateRead + ?Sized> Block<'block, S> {
         });
     }
 
-    fn finish(self) -> Executed {
-        let receipt_bytes: Vec<Vec<u8>> = self.receipts.iter().map(Receipt::encode).collect();
-        Executed {
+    /// Does what comes after the transactions and gives the outcome.
+    fn finish(mut self) -> Result<Executed, StateError> {
+        let effect = end::end(&self.overlay, self.context)?;
+        self.act(effect);
+        let block_receipt = (!self.events.is_empty()).then_some(BlockReceipt {
+            height: self.context.height,
+            time_ms: self.context.time_ms,
+            events: self.events,
+        });
+        let own = block_receipt.iter().map(BlockReceipt::encode);
+        let receipt_bytes: Vec<Vec<u8>> = self.receipts.iter().map(Receipt::encode).chain(own).collect();
+        Ok(Executed {
             changes: self.overlay.into_changes(),
             receipts_root: merkle::root(&receipt_bytes),
             receipts: self.receipts,
+            block_receipt,
             receipt_bytes,
             ids: self.order,
-        }
+        })
     }
 }

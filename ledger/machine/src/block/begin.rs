@@ -1,0 +1,13 @@
+//! What a block does before its transactions: the decisions of governance that are due at its height.
+
+use crate::authorize::BlockContext;
+use crate::effect::Effect;
+use crate::state::{StateError, StateRead};
+
+/// Executes what is due, in order. `state` is the state before the block.
+pub(super) fn begin<S: StateRead + ?Sized>(
+    _state: &S,
+    _context: &BlockContext,
+) -> Result<Effect, StateError> {
+    Ok(Effect::default())
+}

@@ -1,0 +1,10 @@
+//! What a block does after its transactions: participation, and at the end of an epoch the next validator set.
+
+use crate::authorize::BlockContext;
+use crate::effect::Effect;
+use crate::state::{StateError, StateRead};
+
+/// Ends the block. `state` is what its transactions left.
+pub(super) fn end<S: StateRead + ?Sized>(_state: &S, _context: &BlockContext) -> Result<Effect, StateError> {
+    Ok(Effect::default())
+}
