@@ -26,10 +26,16 @@ fn verify(app: &App, file: &Path) -> Result<(), WalletError> {
     let bytes = home::read_input(file)?;
     let connection = app.connection()?;
     let genesis = connection.genesis()?;
-    // Without the wallet's checkpoint: a kept proof may well be of the past. Its height and time are part of the
-    // verdict.
+    // The checkpoint knows the validators of all times. A kept proof may be of the past: its height and time are part of
+    // the verdict.
+    let mut anchor = genesis.anchor().clone();
+    if let Some(checkpoint) = connection.known_checkpoint()? {
+        let unusable =
+            |error| WalletError::Failed(format!("the wallet's checkpoint cannot be used: {error}"));
+        anchor = anchor.with_checkpoint(checkpoint).map_err(unusable)?;
+    }
     let outcome = LedgerProof::from_json(&bytes)
-        .and_then(|proof| proof.verify_past(genesis.anchor()).map(|verified| (proof, verified)));
+        .and_then(|proof| proof.verify_past(&anchor).map(|verified| (proof, verified)));
     match outcome {
         Ok((proof, verified)) => {
             let value = valid(&proof, &verified);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aval_codec::Limits;
 use aval_codec::json;
-use aval_proof::LedgerProof;
+use aval_proof::{LedgerProof, TrustChain};
 use aval_types::Reject;
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, StatusCode};
@@ -194,6 +194,11 @@ impl Answer {
     /// The body as a ledger proof, when the status says success.
     pub(crate) fn proof(self) -> Result<LedgerProof, ClientError> {
         LedgerProof::from_json(&self.success()?.body).map_err(ClientError::Unproven)
+    }
+
+    /// The body as a trust chain, when the status says success.
+    pub(crate) fn trust_chain(self) -> Result<TrustChain, ClientError> {
+        TrustChain::from_json(&self.success()?.body).map_err(ClientError::Unproven)
     }
 
     /// The error that the node reported. A code of the ledger's rules is a decision, whatever its status; a newer

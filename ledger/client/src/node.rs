@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aval_codec::Json;
 use aval_did::Did;
 use aval_did::resolution::{RESULT_MEDIA_TYPE, VersionSelector, format_time_ms};
-use aval_proof::LedgerProof;
+use aval_proof::{LedgerProof, TrustChain};
 use aval_types::{SubmittedTransaction, TransactionId};
 use serde::Deserialize;
 
@@ -216,6 +216,11 @@ impl NodeClient {
     /// The newest final header with its certificate.
     pub fn checkpoint(&self) -> Result<LedgerProof, ClientError> {
         self.get(&["v1", "checkpoint"], &[])?.proof()
+    }
+
+    /// The changes of the validator set above a height, as many as one answer carries.
+    pub fn trust_chain(&self, above: u64) -> Result<TrustChain, ClientError> {
+        self.get(&["v1", "trust-chain"], &[("from", &above.to_string())])?.trust_chain()
     }
 
     /// What the node says about itself.

@@ -144,34 +144,62 @@ impl VerifyingClient {
 
     /// Checks a proof about the present, and moves the checkpoint.
     pub fn verify(&self, proof: &LedgerProof) -> Result<aval_proof::Verified, ClientError> {
-        let verified = {
-            let anchor = self.lock();
-            proof.verify(&anchor).map_err(|error| explain(error, &anchor, proof))?
-        };
-        self.advance(&verified)?;
-        Ok(verified)
+        self.check(proof, LedgerProof::verify)
     }
 
     /// Checks a proof about the past, and moves the checkpoint if it reaches further than that.
     pub fn verify_past(&self, proof: &LedgerProof) -> Result<aval_proof::Verified, ClientError> {
-        let verified = {
-            let anchor = self.lock();
-            proof.verify_past(&anchor).map_err(|error| explain(error, &anchor, proof))?
+        self.check(proof, LedgerProof::verify_past)
+    }
+
+    fn check(
+        &self,
+        proof: &LedgerProof,
+        verify: fn(&LedgerProof, &TrustAnchor) -> Result<aval_proof::Verified, ProofError>,
+    ) -> Result<aval_proof::Verified, ClientError> {
+        let first = verify(proof, &self.lock());
+        let outcome = match first {
+            // The validators may have changed since: only then is the trust chain asked for.
+            Err(ProofError::ValidatorSet) if self.follow_changes()? > 0 => verify(proof, &self.lock()),
+            other => other,
         };
+        let verified = outcome.map_err(|error| explain(error, &self.lock(), proof))?;
         self.advance(&verified)?;
         Ok(verified)
     }
 
+    /// Learns the changes of the validator set that the node knows above those that are known. Says how many.
+    pub fn follow_changes(&self) -> Result<usize, ClientError> {
+        let mut learned = 0usize;
+        loop {
+            let known = self.lock().last_change();
+            let chain = self.node.trust_chain(known)?;
+            let fresh = self.lock().extend(&chain).map_err(|error| match error {
+                ProofError::Fork => ClientError::TwoHistories { height: known },
+                other => ClientError::Unproven(other),
+            })?;
+            learned = learned.saturating_add(fresh);
+            if fresh > 0 {
+                self.keep()?;
+            }
+            if fresh == 0 || !chain.more {
+                return Ok(learned);
+            }
+        }
+    }
+
     fn advance(&self, verified: &aval_proof::Verified) -> Result<(), ClientError> {
-        let mut anchor = self.lock();
-        let moved = anchor.advance(verified).map_err(|error| match error {
+        let moved = self.lock().advance(verified).map_err(|error| match error {
             ProofError::Fork => ClientError::TwoHistories { height: verified.certified().height },
             other => ClientError::Unproven(other),
         })?;
-        if !moved {
-            return Ok(());
-        }
-        let Some(checkpoint) = anchor.checkpoint().cloned() else { return Ok(()) };
+        if moved { self.keep() } else { Ok(()) }
+    }
+
+    /// Stores the checkpoint.
+    fn keep(&self) -> Result<(), ClientError> {
+        let mut anchor = self.lock();
+        let Some(checkpoint) = anchor.checkpoint() else { return Ok(()) };
         let kept = self.checkpoints.advance(&checkpoint)?;
         if kept != checkpoint {
             // Another program has seen more in the meantime.
@@ -187,7 +215,7 @@ impl VerifyingClient {
 }
 
 fn explain(error: ProofError, anchor: &TrustAnchor, proof: &LedgerProof) -> ClientError {
-    let seen = anchor.checkpoint().map(|checkpoint| checkpoint.header.height);
+    let seen = anchor.seen().map(|header| header.height);
     match error {
         ProofError::Behind => {
             ClientError::Behind { seen: seen.unwrap_or_default(), answered: proof.header.height }

@@ -26,6 +26,12 @@ pub mod tag {
     pub const GRANT: &str = "aval/grant/1";
     /// Hash of a validator set.
     pub const VALIDATORS: &str = "aval/validators/1";
+    /// What a node key signs to stand behind its operator. Not a hash: the message begins with it.
+    pub const NODE: &str = "aval/node/1";
+    /// Name of a fault proof, over the validator's key and the view.
+    pub const EVIDENCE: &str = "aval/evidence/1";
+    /// Leaf of the witnesses root for the ancestor's certificate that a block carries.
+    pub const ATTENDANCE: &str = "aval/attendance/1";
     /// Inception hash of a DID, from which its identifier is made.
     pub const DID_INCEPTION: &str = "aval/did-inception/1";
     /// Version hash of a DID after its first version.

@@ -2,4 +2,5 @@
 
 pub(crate) mod credential;
 pub(crate) mod did;
+pub(crate) mod node;
 pub(crate) mod registry;

@@ -31,6 +31,9 @@ pub struct BlockContext {
     pub height: u64,
     /// The block's time, milliseconds since 1970: the only clock there is (D11).
     pub time_ms: u64,
+    /// Who proposed this block and those before it, as many as [`crate::membership::participation::leaders_wanted`]
+    /// says; nobody where no block is executed.
+    pub leaders: Vec<[u8; 32]>,
 }
 
 /// A transaction that is authorized on one state, with what it would do there. Made by [`authorize`] alone.
@@ -123,6 +126,10 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
             Action::CredentialPresent(action) => action::credential::present(self, action),
             Action::RegistryCreate(action) => action::registry::create(self, action),
             Action::RegistryUpdate(action) => action::registry::update(self, action),
+            Action::NodeRegister(action) => action::node::register(self, action),
+            Action::NodeUpdate(action) => action::node::update(self, action),
+            Action::NodeLeave(action) => action::node::leave(self, action),
+            Action::NodeEvidence(action) => action::node::evidence(self, action),
         }
     }
 
@@ -188,7 +195,8 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
                 Some(_) => Ok(()),
                 None => Err(Reject::CredentialIssuerUnaccredited.into()),
             },
-            Permit::Control | Permit::Holder => Ok(()),
+            Permit::Operator(kind) => grant::expect_role(self.view, subject, kind.role(), self.time_ms()),
+            Permit::Control | Permit::Holder | Permit::Known => Ok(()),
         }
     }
 

@@ -15,7 +15,7 @@ use aval_credential::{CredentialError, Presentation};
 use aval_did::{BatchVerifier, PublicKey};
 use aval_types::block::{BlockTransaction, Witness, transaction_length};
 use aval_types::{
-    Action, Grant, NetworkId, Payload, Reject, SignedTransaction, SubmittedTransaction, TransactionId,
+    Action, Grant, NetworkId, Payload, Reject, SignedTransaction, SubmittedTransaction, TransactionId, vote,
 };
 use rayon::prelude::*;
 
@@ -208,6 +208,7 @@ fn check_all_but_signatures(
     if payload.network != rules.network {
         return Err(Reject::TransactionNetwork);
     }
+    check_node_proofs(payload)?;
     let evidence = match (&witness, payload.presentation) {
         (Witness::Full(bytes), Some(sd_hash)) => Some(read_presentation(bytes, sd_hash, payload)?),
         (Witness::Stripped(_), Some(_)) if rules.erased_witnesses => Some(Evidence::Erased),
@@ -236,6 +237,21 @@ fn check_all_but_signatures(
     let envelope_hash = aval_codec::hash(tag::ENVELOPE, &[&block_transaction.envelope]);
     let checked = Checked { transaction, block_transaction, envelope_hash, evidence };
     Ok(Pending { checked, signatures, key_binding })
+}
+
+/// What node keys have signed: the possession of a key that is registered, the votes that prove a fault.
+fn check_node_proofs(payload: &Payload) -> Result<(), Reject> {
+    match &payload.action {
+        Action::NodeRegister(action) => {
+            let operator = payload.sender().map(|kid| kid.did());
+            let holds = |operator| action.proof.holds(&payload.network, operator, &action.key);
+            if operator.is_some_and(holds) { Ok(()) } else { Err(Reject::NodePossession) }
+        }
+        Action::NodeEvidence(action) => {
+            vote::check_evidence(&action.key, &action.first, &action.second, &payload.network.genesis())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read_presentation(bytes: &[u8], sd_hash: Hash, payload: &Payload) -> Result<Evidence, Reject> {

@@ -1,7 +1,8 @@
 //! What a decision would do: changes of state and the events that tell of them, collected before anything is written.
 
-use aval_did::{Did, DidRecord};
+use aval_did::{Did, DidRecord, PublicKey};
 use aval_types::genesis::Issuer;
+use aval_types::node::{NodeRecord, Participation, ValidatorEntry, key_bytes};
 use aval_types::{Event, GrantId, GrantRecord, ListRecord, RegistryId, RegistryRecord};
 use serde::Serialize;
 
@@ -42,6 +43,31 @@ impl Effect {
 
     pub(crate) fn put_list(&mut self, uri: &str, registry: &RegistryId, list: u32) -> Result<(), StateError> {
         self.put(state_key::list(uri), &ListRecord { registry: registry.clone(), list })
+    }
+
+    pub(crate) fn put_node(&mut self, record: &NodeRecord) -> Result<(), StateError> {
+        match key_bytes(&record.key) {
+            Some(key) => self.put(state_key::node(&key), record),
+            None => Err(StateError::damaged(state_key::NODES, "a node's key is not an Ed25519 key")),
+        }
+    }
+
+    pub(crate) fn remove_node(&mut self, key: &PublicKey) {
+        if let Some(key) = key_bytes(key) {
+            self.changes.insert(state_key::node(&key).into_bytes(), None);
+        }
+    }
+
+    pub(crate) fn put_nodes(&mut self, queue: &[PublicKey]) -> Result<(), StateError> {
+        self.put(state_key::NODES.to_owned(), &queue)
+    }
+
+    pub(crate) fn put_validators(&mut self, entries: &[ValidatorEntry]) -> Result<(), StateError> {
+        self.put(state_key::VALIDATORS.to_owned(), &entries)
+    }
+
+    pub(crate) fn put_participation(&mut self, counters: &Participation) -> Result<(), StateError> {
+        self.put(state_key::PARTICIPATION.to_owned(), counters)
     }
 
     pub(crate) fn put_bytes(&mut self, key: String, value: Vec<u8>) {

@@ -53,6 +53,7 @@ pub mod check;
 mod effect;
 pub mod genesis;
 mod grant;
+pub mod membership;
 pub mod memory;
 pub mod policy;
 mod registry;

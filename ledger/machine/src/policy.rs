@@ -7,11 +7,14 @@
 //! | `did.rotate`, `did.deactivate` | the DID's control keys alone | [`Permit::Control`] |
 //! | `credential.present` | the credential's holder, for a DID on the ledger | [`Permit::Holder`] |
 //! | `registry.create`, `registry.update` | an accredited issuer | [`Permit::Issuer`] |
+//! | `node.register` | a DID with a live grant as operator or observer | [`Permit::Operator`] |
+//! | `node.update`, `node.leave` | the node's operator | [`Permit::Known`] |
+//! | `node.evidence` | whoever holds the proof | [`Permit::Known`] |
 //!
 //! Control keys sign every action on a DID; the permit comes on top. A DID that has lost every grant can still take a
 //! stolen key out, because rotation and deactivation ask for no permit beyond control.
 
-use aval_types::Action;
+use aval_types::{Action, NodeKind};
 
 /// The role that lets a DID write in its own name.
 pub const ROLE_MEMBER: &str = "member";
@@ -30,6 +33,10 @@ pub enum Permit {
     Holder,
     /// An accreditation as issuer.
     Issuer,
+    /// A live grant with the role of this kind of node.
+    Operator(NodeKind),
+    /// An active DID on the ledger; the action's own rules ask for the rest.
+    Known,
 }
 
 /// The table.
@@ -39,5 +46,7 @@ pub const fn permit(action: &Action) -> Permit {
         Action::DidRotate(_) | Action::DidDeactivate(_) => Permit::Control,
         Action::CredentialPresent(_) => Permit::Holder,
         Action::RegistryCreate(_) | Action::RegistryUpdate(_) => Permit::Issuer,
+        Action::NodeRegister(action) => Permit::Operator(action.kind),
+        Action::NodeUpdate(_) | Action::NodeLeave(_) | Action::NodeEvidence(_) => Permit::Known,
     }
 }

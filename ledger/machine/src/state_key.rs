@@ -4,6 +4,7 @@
 //! key: a DID and a list URI fill the rest of their key, a registry's name has no slash, and numbers are decimal
 //! without leading zeros.
 
+use aval_codec::Hash;
 use aval_did::Did;
 use aval_types::{GrantId, RegistryId};
 
@@ -36,6 +37,32 @@ pub fn status(registry: &RegistryId, list: u32, chunk: u64) -> String {
 pub fn list(uri: &str) -> String {
     format!("list/{uri}")
 }
+
+/// A registered node, by its Ed25519 key.
+pub fn node(key: &[u8; 32]) -> String {
+    format!("node/{}", Hash::new(*key))
+}
+
+/// A fault proof, by its id.
+pub fn evidence(id: &Hash) -> String {
+    format!("evidence/{id}")
+}
+
+/// Why a DID is kept out, if it is.
+pub fn deny_did(did: &Did) -> String {
+    format!("deny/did/{did}")
+}
+
+/// Why a node's key is kept out, if it is.
+pub fn deny_node(key: &[u8; 32]) -> String {
+    format!("deny/node/{}", Hash::new(*key))
+}
+
+/// The keys of all registered nodes, in the order of their registration.
+pub const NODES: &str = "nodes";
+
+/// Who was seen in the present epoch.
+pub const PARTICIPATION: &str = "participation";
 
 /// The validators in force.
 pub const VALIDATORS: &str = "validators";

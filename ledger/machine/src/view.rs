@@ -6,9 +6,12 @@
 
 use std::cell::RefCell;
 
-use aval_did::{Did, DidRecord};
+use aval_did::{Did, DidRecord, PublicKey};
 use aval_types::genesis::Issuer;
-use aval_types::{GrantId, GrantRecord, ListRecord, RegistryId, RegistryRecord, TransactionId};
+use aval_types::node::{NodeRecord, Participation, key_bytes};
+use aval_types::{
+    GrantId, GrantRecord, ListRecord, Parameters, RegistryId, RegistryRecord, TransactionId, ValidatorEntry,
+};
 use serde::de::DeserializeOwned;
 
 use crate::state::{StateError, StateRead};
@@ -52,6 +55,35 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
 
     pub(crate) fn list(&self, uri: &str) -> Result<Option<ListRecord>, StateError> {
         self.value(state_key::list(uri))
+    }
+
+    pub(crate) fn node(&self, key: &PublicKey) -> Result<Option<NodeRecord>, StateError> {
+        match key_bytes(key) {
+            Some(key) => self.value(state_key::node(&key)),
+            None => Ok(None),
+        }
+    }
+
+    /// The record of a node that is in the register or in the set: it is there.
+    pub(crate) fn node_expected(&self, key: &PublicKey) -> Result<NodeRecord, StateError> {
+        self.node(key)?.ok_or_else(|| StateError::damaged(state_key::NODES, "a node has no record"))
+    }
+
+    pub(crate) fn nodes(&self) -> Result<Vec<PublicKey>, StateError> {
+        Ok(self.value(state_key::NODES.to_owned())?.unwrap_or_default())
+    }
+
+    pub(crate) fn validators(&self) -> Result<Vec<ValidatorEntry>, StateError> {
+        Ok(self.value(state_key::VALIDATORS.to_owned())?.unwrap_or_default())
+    }
+
+    pub(crate) fn participation(&self) -> Result<Option<Participation>, StateError> {
+        self.value(state_key::PARTICIPATION.to_owned())
+    }
+
+    pub(crate) fn parameters(&self) -> Result<Parameters, StateError> {
+        let parameters = self.value(state_key::PARAMETERS.to_owned())?;
+        parameters.ok_or_else(|| StateError::damaged(state_key::PARAMETERS, "it is missing"))
     }
 
     /// Raw bytes: chunks of status lists are not JSON.

@@ -15,7 +15,6 @@ use std::time::Duration;
 use aval_codec::Hash;
 use aval_machine::Checked;
 use aval_store::Ledger;
-use aval_types::block::validators_hash;
 use aval_types::{Genesis, NetworkId};
 use tracing::{debug, warn};
 
@@ -132,7 +131,6 @@ impl Core {
             ExecutorOptions {
                 network: network.id.clone(),
                 parameters: network.genesis.parameters.clone(),
-                validators_hash: validators_hash(&network.genesis.validator_keys()),
                 block_interval: options.block_interval,
             },
         )

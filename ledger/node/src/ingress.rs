@@ -145,6 +145,7 @@ impl Gate {
             network: self.network.clone(),
             height: head.height() + 1,
             time_ms: now_ms.max(head.header().time_ms + 1),
+            leaders: Vec::new(),
         };
         for submitted in submitted {
             match self.before_signatures(&submitted, &view, now_ms) {

@@ -1,79 +1,13 @@
-//! The finality certificate: a quorum of validators signed a header's digest (specs/wire.md, "Certificate").
-//!
-//! The type is our own and holds plain Ed25519 signatures, so any crypto library checks it and the consensus engine
-//! is not needed to. What is signed is what the engine's finalize vote signs: a namespace that names the network,
-//! the round, the parent's view and the digest.
+//! The finality certificate (specs/wire.md, "Certificate"). It is defined with the blocks that carry it.
 
-use aval_codec::{Hash, Writer, b64u, binary::varint};
-use aval_did::{Algorithm, PublicKey};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+pub use aval_types::certificate::{Certificate, finalize_namespace, signed_bytes};
 
-use crate::{error::ProofError, validators::ValidatorSet};
+use aval_types::certificate::CertificateError;
 
-/// Signatures of a quorum under one header digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Certificate {
-    /// The epoch of the vote.
-    pub epoch: u64,
-    /// The view of the vote.
-    pub view: u64,
-    /// The view of the parent block.
-    pub parent_view: u64,
-    /// Positions of the signers in the validator set, ascending.
-    pub signers: Vec<u32>,
-    /// Their signatures, in the same order.
-    #[serde(serialize_with = "serialize_signatures", deserialize_with = "deserialize_signatures")]
-    pub signatures: Vec<[u8; 64]>,
-}
+use crate::error::ProofError;
 
-fn serialize_signatures<S: Serializer>(signatures: &[[u8; 64]], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(signatures.iter().map(b64u::encode))
-}
-
-fn deserialize_signatures<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<[u8; 64]>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    texts.iter().map(|text| b64u::decode_array(text).map_err(serde::de::Error::custom)).collect()
-}
-
-/// The namespace of finalize votes in the network with this genesis hash.
-pub fn finalize_namespace(genesis: &Hash) -> String {
-    format!("aval-consensus/1/{genesis}_FINALIZE")
-}
-
-/// The bytes that a validator signs to finalize the block with this digest.
-pub fn signed_bytes(genesis: &Hash, epoch: u64, view: u64, parent_view: u64, digest: &Hash) -> Vec<u8> {
-    let namespace = finalize_namespace(genesis);
-    let mut writer = Writer::new();
-    writer.put(varint(namespace.len() as u64)).put(&namespace);
-    writer.put(varint(epoch)).put(varint(view)).put(varint(parent_view)).put(digest);
-    writer.into_vec()
-}
-
-impl Certificate {
-    /// Checks that a quorum of `validators` signed `digest`, and that every signature in the certificate is good.
-    ///
-    /// One bad signature beside a good quorum is refused too: a certificate is right as a whole or not at all.
-    pub fn verify(&self, genesis: &Hash, digest: &Hash, validators: &ValidatorSet) -> Result<(), ProofError> {
-        if self.signers.len() != self.signatures.len() {
-            return Err(ProofError::Certificate("there is not one signature per signer"));
-        }
-        if !self.signers.is_sorted_by(|left, right| left < right) {
-            return Err(ProofError::Certificate("the signers are not ascending"));
-        }
-        if self.signers.len() < validators.quorum() || validators.count() == 0 {
-            return Err(ProofError::Certificate("there are fewer signatures than a quorum"));
-        }
-        let message = signed_bytes(genesis, self.epoch, self.view, self.parent_view, digest);
-        for (signer, signature) in self.signers.iter().zip(&self.signatures) {
-            let key = usize::try_from(*signer)
-                .ok()
-                .and_then(|index| validators.keys().get(index))
-                .ok_or(ProofError::Certificate("a signer is not in the validator set"))?;
-            PublicKey::Ed25519(*key)
-                .verify(Algorithm::EdDsa, &message, signature)
-                .map_err(|_| ProofError::Certificate("a signature does not verify"))?;
-        }
-        Ok(())
+impl From<CertificateError> for ProofError {
+    fn from(CertificateError(reason): CertificateError) -> Self {
+        Self::Certificate(reason)
     }
 }

@@ -15,12 +15,13 @@ mod error;
 mod ledger_proof;
 mod receipt_proof;
 mod state_proof;
+mod trust_chain;
 mod validators;
 
 #[cfg(test)]
 mod tests;
 
-pub use anchor::{Checkpoint, TrustAnchor};
+pub use anchor::{Checkpoint, SetChange, TrustAnchor};
 pub use certificate::{Certificate, finalize_namespace, signed_bytes};
 pub use error::ProofError;
 pub use ledger_proof::{
@@ -28,4 +29,5 @@ pub use ledger_proof::{
 };
 pub use receipt_proof::{ReceiptProof, Sibling};
 pub use state_proof::{DEPTH_MAX, OtherLeaf, StateProof, empty_root};
+pub use trust_chain::{TRUST_CHAIN_BYTES_MAX, TRUST_CHAIN_LINKS_MAX, TrustChain, TrustLink};
 pub use validators::ValidatorSet;

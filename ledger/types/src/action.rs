@@ -1,17 +1,20 @@
-//! What a transaction does: one of seven actions, told apart by `type` (specs/wire.md, "Actions").
+//! What a transaction does: one of a few actions, told apart by `type` (specs/wire.md, "Actions").
 //!
 //! An action is data and shape; what it means and who may do it is `aval-machine`'s. The rules of DID operations are
 //! `aval-did`'s.
 
 use aval_codec::{Json, JsonError, json};
-use aval_did::{Create, Deactivate, Did, Rotate, Update};
+use aval_did::{Create, Deactivate, Did, PublicKey, Rotate, Update};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 use crate::{
     grant::Grant,
     limits,
+    node::{self, NodeKind, Possession},
     registry::{Purpose, RegistryId, Shape, is_list_uri, is_registry_name},
     reject::Reject,
+    vote::Vote,
 };
 
 /// An action.
@@ -39,6 +42,18 @@ pub enum Action {
     /// Changes status entries of a registry that the sender owns.
     #[serde(rename = "registry.update")]
     RegistryUpdate(RegistryUpdate),
+    /// Registers a node of the sender.
+    #[serde(rename = "node.register")]
+    NodeRegister(NodeRegister),
+    /// Replaces the addresses of a node of the sender.
+    #[serde(rename = "node.update")]
+    NodeUpdate(NodeUpdate),
+    /// Takes a node of the sender out.
+    #[serde(rename = "node.leave")]
+    NodeLeave(NodeLeave),
+    /// Shows that a validator signed two votes that contradict each other.
+    #[serde(rename = "node.evidence")]
+    NodeEvidence(Box<NodeEvidence>),
 }
 
 /// `did.create`: the inception of a DID, and the grant of the credential that is presented with it, if one is.
@@ -100,6 +115,56 @@ pub struct StatusChange {
     pub to: u8,
 }
 
+/// `node.register`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeRegister {
+    /// The Ed25519 network key.
+    pub key: PublicKey,
+    /// What the node is there for.
+    pub kind: NodeKind,
+    /// What people call it: a label, unique among nodes.
+    pub name: String,
+    /// Where it listens for other nodes.
+    pub addresses: Vec<SocketAddr>,
+    /// The sector of its operator: a label.
+    pub sector: String,
+    /// The region that it stands in: a label.
+    pub region: String,
+    /// The key's signature over network, operator and key.
+    pub proof: Possession,
+}
+
+/// `node.update`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeUpdate {
+    /// The node.
+    pub key: PublicKey,
+    /// Where it listens from now on.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// `node.leave`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeLeave {
+    /// The node.
+    pub key: PublicKey,
+}
+
+/// `node.evidence`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeEvidence {
+    /// The validator that signed both votes.
+    pub key: PublicKey,
+    /// One vote.
+    pub first: Vote,
+    /// Another one for the same view.
+    pub second: Vote,
+}
+
 impl Action {
     /// Reads an action from strictly read JSON. Shapes are checked by [`Self::validate`].
     pub fn from_json(value: Json) -> Result<Self, Reject> {
@@ -112,6 +177,10 @@ impl Action {
             "credential.present" => json::from_json(members).map(Self::CredentialPresent),
             "registry.create" => json::from_json(members).map(Self::RegistryCreate),
             "registry.update" => json::from_json(members).map(Self::RegistryUpdate),
+            "node.register" => json::from_json(members).map(Self::NodeRegister),
+            "node.update" => json::from_json(members).map(Self::NodeUpdate),
+            "node.leave" => json::from_json(members).map(Self::NodeLeave),
+            "node.evidence" => json::from_json(members).map(Box::new).map(Self::NodeEvidence),
             _ => return Err(Reject::TransactionMalformed("there is no action of this type".into())),
         }
         .map_err(malformed)
@@ -127,6 +196,10 @@ impl Action {
             Self::CredentialPresent(_) => "credential.present",
             Self::RegistryCreate(_) => "registry.create",
             Self::RegistryUpdate(_) => "registry.update",
+            Self::NodeRegister(_) => "node.register",
+            Self::NodeUpdate(_) => "node.update",
+            Self::NodeLeave(_) => "node.leave",
+            Self::NodeEvidence(_) => "node.evidence",
         }
     }
 
@@ -147,7 +220,12 @@ impl Action {
             Self::DidRotate(action) => Some(&action.did),
             Self::DidDeactivate(action) => Some(&action.did),
             Self::RegistryUpdate(action) => Some(action.registry.owner()),
-            Self::CredentialPresent(_) | Self::RegistryCreate(_) => None,
+            Self::CredentialPresent(_)
+            | Self::RegistryCreate(_)
+            | Self::NodeRegister(_)
+            | Self::NodeUpdate(_)
+            | Self::NodeLeave(_)
+            | Self::NodeEvidence(_) => None,
         };
         let of_grant =
             self.grant().map(|grant| [&grant.subject, &grant.issuer, grant.status.registry.owner()]);
@@ -159,8 +237,22 @@ impl Action {
         match self {
             Self::RegistryCreate(action) => action.validate(),
             Self::RegistryUpdate(action) => action.validate(),
+            Self::NodeRegister(action) => action.validate(),
+            Self::NodeUpdate(action) => node::validate_addresses(None, &action.addresses),
             _ => self.grant().map_or(Ok(()), Grant::validate),
         }
+    }
+}
+
+impl NodeRegister {
+    fn validate(&self) -> Result<(), Reject> {
+        if node::key_bytes(&self.key).is_none() {
+            return Err(Reject::NodeInvalid("the key is not an Ed25519 key".into()));
+        }
+        node::validate_label(&self.name, "the name is not a label")?;
+        node::validate_label(&self.sector, "the sector is not a label")?;
+        node::validate_label(&self.region, "the region is not a label")?;
+        node::validate_addresses(Some(self.kind), &self.addresses)
     }
 }
 

@@ -3,10 +3,11 @@
 //! An event names identifiers, never a claim and never a reason that somebody wrote. Its members are written in the order
 //! of their declaration; the bytes are part of receipts.
 
-use aval_did::{Did, VersionId};
+use aval_codec::Hash;
+use aval_did::{Did, PublicKey, VersionId};
 use serde::{Deserialize, Serialize};
 
-use crate::{grant::GrantId, registry::RegistryId};
+use crate::{grant::GrantId, node::NodeKind, registry::RegistryId, reject::Reject};
 
 /// A change that a transaction or a block made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,5 +70,101 @@ pub enum Event {
         registry: RegistryId,
         /// How many entries.
         changed: u32,
+    },
+    /// A node was registered.
+    #[serde(rename = "node.registered")]
+    NodeRegistered {
+        /// Its key.
+        node: PublicKey,
+        /// What it is there for.
+        kind: NodeKind,
+        /// Who operates it.
+        operator: Did,
+    },
+    /// A node has other addresses.
+    #[serde(rename = "node.updated")]
+    NodeUpdated {
+        /// Its key.
+        node: PublicKey,
+        /// Who operates it.
+        operator: Did,
+    },
+    /// The operator of a validator in force asked to take it out.
+    #[serde(rename = "node.leaving")]
+    NodeLeaving {
+        /// Its key.
+        node: PublicKey,
+        /// Who operates it.
+        operator: Did,
+    },
+    /// A node is not registered any more.
+    #[serde(rename = "node.left")]
+    NodeLeft {
+        /// Its key.
+        node: PublicKey,
+        /// Who operated it.
+        operator: Did,
+    },
+    /// A validator of genesis stands on a credential from now on.
+    #[serde(rename = "node.accredited")]
+    NodeAccredited {
+        /// Its key.
+        node: PublicKey,
+        /// Who operates it.
+        operator: Did,
+    },
+    /// A validator was shown to have signed two votes that contradict each other.
+    #[serde(rename = "node.fault")]
+    NodeFault {
+        /// Its key.
+        node: PublicKey,
+        /// Who operates it.
+        operator: Did,
+        /// The proof: `evidence/<id>`.
+        evidence: Hash,
+    },
+    /// The governors have voted a node out.
+    #[serde(rename = "node.expelled")]
+    NodeExpelled {
+        /// Its key.
+        node: PublicKey,
+        /// Who operates it.
+        operator: Did,
+    },
+    /// A validator in force has to leave the set.
+    #[serde(rename = "validator.leaving")]
+    ValidatorLeaving {
+        /// Its key.
+        node: PublicKey,
+        /// Why.
+        code: Reject,
+    },
+    /// A validator in force need not leave any more.
+    #[serde(rename = "validator.restored")]
+    ValidatorRestored {
+        /// Its key.
+        node: PublicKey,
+    },
+    /// A validator was seen too seldom in an epoch.
+    #[serde(rename = "validator.suspended")]
+    ValidatorSuspended {
+        /// Its key.
+        node: PublicKey,
+        /// Until when, milliseconds since 1970.
+        until: u64,
+        /// In how many windows it was seen.
+        present: u64,
+        /// Of how many.
+        windows: u64,
+    },
+    /// Another set of validators certifies blocks from the next one on.
+    #[serde(rename = "validators.changed")]
+    ValidatorsChanged {
+        /// The epoch that begins.
+        epoch: u64,
+        /// Who joins.
+        joined: Vec<PublicKey>,
+        /// Who leaves.
+        left: Vec<PublicKey>,
     },
 }

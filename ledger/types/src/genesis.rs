@@ -15,6 +15,7 @@ use crate::{
     grant::is_name,
     limits,
     network::NetworkId,
+    node::UNSPECIFIED,
 };
 
 pub use crate::parameters::Parameters;
@@ -77,6 +78,20 @@ pub struct Validator {
     pub key: PublicKey,
     /// Where it listens for other nodes.
     pub address: SocketAddr,
+    /// The sector of its operator, for diversity.
+    #[serde(default = "unspecified", skip_serializing_if = "is_unspecified")]
+    pub sector: String,
+    /// The region that it stands in, for diversity.
+    #[serde(default = "unspecified", skip_serializing_if = "is_unspecified")]
+    pub region: String,
+}
+
+fn unspecified() -> String {
+    UNSPECIFIED.to_owned()
+}
+
+fn is_unspecified(label: &str) -> bool {
+    label == UNSPECIFIED
 }
 
 /// The governors: `threshold` of `members` decide.
@@ -236,6 +251,9 @@ impl Genesis {
             }
             if validator.ed25519_key().is_none() {
                 return Err(format!("the key of validator {name} is not an Ed25519 key"));
+            }
+            if !is_network_label(&validator.sector) || !is_network_label(&validator.region) {
+                return Err(format!("sector or region of validator {name} is not a label"));
             }
             self.expect_did(&validator.operator, "operator")?;
             let earlier = || self.validators.iter().take(index);

@@ -12,27 +12,33 @@
 
 pub mod action;
 pub mod block;
+pub mod certificate;
 pub mod event;
 pub mod genesis;
 pub mod grant;
 pub mod limits;
 pub mod network;
+pub mod node;
 pub mod parameters;
 pub mod receipt;
 pub mod registry;
 pub mod reject;
 pub mod submission;
 pub mod transaction;
+pub mod validators;
+pub mod vote;
 
 #[cfg(test)]
 mod tests;
 
 pub use action::Action;
 pub use block::{Block, BlockError, BlockTransaction, Header, Mode, Witness};
+pub use certificate::Certificate;
 pub use event::Event;
 pub use genesis::{Genesis, GenesisError};
 pub use grant::{Grant, GrantId, GrantRecord, StatusEntry};
 pub use network::NetworkId;
+pub use node::{NodeKind, NodeRecord, ValidatorEntry};
 pub use parameters::Parameters;
 pub use receipt::{BlockReceipt, Outcome, Receipt};
 pub use registry::{ListRecord, Purpose, RegistryId, RegistryRecord};
@@ -41,3 +47,5 @@ pub use submission::SubmittedTransaction;
 pub use transaction::{
     KeyId, Payload, Role, SignedTransaction, Signer, TransactionBuilder, TransactionId, UnsignedTransaction,
 };
+pub use validators::ValidatorSet;
+pub use vote::{Vote, VoteKind};

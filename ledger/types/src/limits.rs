@@ -22,6 +22,12 @@ pub const JSON_DEPTH_MAX: usize = 32;
 pub const GENESIS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Validators of a network.
 pub const VALIDATORS_MAX: usize = 256;
+/// Nodes of a network, validators and observers.
+pub const NODES_MAX: usize = 512;
+/// Nodes of one operator.
+pub const OPERATOR_NODES_MAX: usize = 16;
+/// Addresses of one node.
+pub const NODE_ADDRESSES_MAX: usize = 4;
 
 /// Bytes of a block whatever the network's own parameter says: the length a decoder may ever be made to allocate.
 pub const BLOCK_BYTES_MAX: usize = 16 * 1024 * 1024;

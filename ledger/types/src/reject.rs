@@ -187,6 +187,31 @@ rejects! {
         "Issue a new credential, or use a suspension registry.";
     RegistryOutOfRange = "registry.out_of_range", 422, "The entry lies outside of the registry",
         "Keep index and value within the registry's size and bits.";
+
+    NodeInvalid(detail) = "node.invalid", 400, "What is said about the node is not allowed",
+        "Keep to the shapes and bounds of specs/wire.md.";
+    NodePossession = "node.possession", 401, "The node's key has not signed for this operator",
+        "Sign network, operator and key with the node's own key, as specs/wire.md says.";
+    NodeExists = "node.exists", 409, "The node's key, name or an address is registered already",
+        "Use another key, name and addresses, or update the node that has them.";
+    NodeNotFound = "node.not_found", 404, "No node is registered with this key",
+        "Register it first.";
+    NodeOperator = "node.operator", 403, "The sender does not operate the node",
+        "Only its operator changes a node.";
+    NodeFull = "node.full", 429, "As many nodes are registered as can be",
+        "Wait until one leaves.";
+    NodeBarred = "node.barred", 403, "The operator or the key is barred because of a fault",
+        "Wait until the suspension of the operator's node is over, and use a key that was never at fault.";
+    NodeDenied = "node.denied", 403, "The node or its operator is on the deny list",
+        "Ask those who govern the network.";
+    NodeSuspended = "node.suspended", 403, "The node is suspended from validating",
+        "Read its record: it says why and until when.";
+    NodeLeft = "node.left", 409, "The operator has taken the node out",
+        "Register a node with another key.";
+    NodeEvidence(detail) = "node.evidence", 422, "The votes do not prove a fault",
+        "Show two votes of one key for one view that contradict each other; the detail tells more.";
+    NodeEvidenceKnown = "node.evidence_known", 409, "The fault of this node is on the record already",
+        "Nothing is left to do.";
 }
 
 impl Reject {
@@ -201,7 +226,9 @@ impl Reject {
             | Self::DidInvalid(detail)
             | Self::DidControl(detail)
             | Self::DidDocument(detail)
-            | Self::RegistryInvalid(detail) => detail,
+            | Self::RegistryInvalid(detail)
+            | Self::NodeInvalid(detail)
+            | Self::NodeEvidence(detail) => detail,
             _ => "",
         }
     }
@@ -219,6 +246,8 @@ impl Reject {
                 | Self::DidNotFound
                 | Self::DidAllowance
                 | Self::RegistryNotFound
+                | Self::NodeNotFound
+                | Self::NodeFull
         )
     }
 }

@@ -125,7 +125,11 @@ fn show(app: &App, profiles: &Profiles<'_>, name: Option<&str>) -> Result<(), Wa
     let genesis = profiles.genesis(&profile)?;
     let checkpoint = FileCheckpoints::new(app.home.checkpoint(profile.genesis)).load()?;
     let mut value = to_json(&profile, &genesis);
-    value["validators"] = json!(genesis.anchor().validators().count());
+    let changes = checkpoint.as_ref().map(|checkpoint| checkpoint.changes.as_slice()).unwrap_or_default();
+    let validators =
+        changes.last().map_or(genesis.anchor().validators(), |change| &change.validators).count();
+    value["validators"] = json!(validators);
+    value["validatorChanges"] = json!(changes.len());
     value["checkpoint"] = match &checkpoint {
         Some(checkpoint) => json!({
             "height": checkpoint.header.height,
@@ -139,7 +143,7 @@ fn show(app: &App, profiles: &Profiles<'_>, name: Option<&str>) -> Result<(), Wa
         text.field("network", &genesis.network().to_string());
         text.field("genesis hash", &profile.genesis.to_string());
         text.field("node", &profile.node);
-        text.field("validators", &genesis.anchor().validators().count().to_string());
+        text.field("validators", &validators.to_string());
         match &checkpoint {
             Some(checkpoint) => {
                 let header = &checkpoint.header;

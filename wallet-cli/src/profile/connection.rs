@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use aval_client::{ClientOptions, FileCheckpoints, NodeClient, TrustNode, TrustedGenesis, VerifyingClient};
+use aval_client::{
+    CheckpointStore as _, ClientOptions, FileCheckpoints, NodeClient, TrustNode, TrustedGenesis,
+    VerifyingClient,
+};
+use aval_proof::Checkpoint;
 use aval_types::NetworkId;
 
 use super::{Profile, Profiles, load_genesis};
@@ -74,6 +78,12 @@ impl Connection {
             home::make_folder(folder)?;
         }
         Ok(FileCheckpoints::new(path))
+    }
+
+    /// What is known of that block, without a trace on the disk.
+    pub fn known_checkpoint(&self) -> Result<Option<Checkpoint>, WalletError> {
+        let path = self.home.checkpoint(self.genesis()?.hash());
+        Ok(FileCheckpoints::new(path).load()?)
     }
 
     /// The client that the options ask for.

@@ -322,6 +322,8 @@ fn genesis(validators: &[SigningKey], operator: &Create, issuer: &Create) -> Gen
                 operator: operator.did.clone(),
                 key: public(key),
                 address: format!("127.0.0.1:{}", 7001 + index).parse().unwrap(),
+                sector: aval_types::node::UNSPECIFIED.to_owned(),
+                region: aval_types::node::UNSPECIFIED.to_owned(),
             })
             .collect(),
         governors: Governors { threshold: 1, members: vec![operator.did.clone()] },

@@ -2,9 +2,10 @@
 
 use crate::authorize::BlockContext;
 use crate::effect::Effect;
+use crate::membership;
 use crate::state::{StateError, StateRead};
 
 /// Ends the block. `state` is what its transactions left.
-pub(super) fn end<S: StateRead + ?Sized>(_state: &S, _context: &BlockContext) -> Result<Effect, StateError> {
-    Ok(Effect::default())
+pub(super) fn end<S: StateRead + ?Sized>(state: &S, context: &BlockContext) -> Result<Effect, StateError> {
+    membership::end(state, context)
 }

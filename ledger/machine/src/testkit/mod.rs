@@ -45,6 +45,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aval_codec::sha256;
 use aval_did::{Algorithm, Document, Service, SigningKey, VerificationMethod};
 use aval_types::genesis::{GenesisDid, Governors, Issuer, IssuerType, Parameters, Validator};
+use aval_types::node::UNSPECIFIED;
 use aval_types::{Genesis, NetworkId, RegistryId};
 use uuid::Uuid;
 
@@ -188,7 +189,12 @@ impl Kit {
 
     /// The context of a block at the kit's time.
     pub fn context(&self, height: u64) -> BlockContext {
-        BlockContext { network: self.network.clone(), height, time_ms: self.now_s * 1000 }
+        BlockContext {
+            network: self.network.clone(),
+            height,
+            time_ms: self.now_s * 1000,
+            leaders: Vec::new(),
+        }
     }
 
     /// The id of the issuer's revocation registry.
@@ -259,6 +265,8 @@ fn genesis(options: &Options, issuer: &Party, operators: &[Party], validator_key
             operator: operator.did.clone(),
             key: key.public(),
             address: ([127, 0, 0, 1], options.port + n).into(),
+            sector: UNSPECIFIED.to_owned(),
+            region: UNSPECIFIED.to_owned(),
         })
         .collect();
     let roles = ROLES.iter().map(|role| (*role).to_owned()).collect();

@@ -175,6 +175,8 @@ impl Layout {
                 operator: operator.did.clone(),
                 key: key.key().map_err(Fault::failed)?.public(),
                 address: local(plan.base_port + PEER_PORT_OFFSET + index),
+                sector: aval_types::node::UNSPECIFIED.to_owned(),
+                region: aval_types::node::UNSPECIFIED.to_owned(),
             });
             operators.push(operator);
             let mut config = Config { genesis: Path::new("..").join(GENESIS_FILE), ..Config::default() };

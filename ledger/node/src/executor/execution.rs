@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use aval_codec::Hash;
+use aval_machine::membership::participation::leaders_wanted;
+use aval_machine::membership::{self, HeaderSets};
 use aval_machine::{BlockContext, Checked, ExecuteError, Executed, Rules, check_all, execute_block};
-use aval_store::{Ledger, PendingBlock, PendingTree, StoreError};
+use aval_store::{Ledger, PendingBlock, PendingTree, StoreError, View};
 use aval_types::block::BlockTransaction;
 use aval_types::{Block, Header, SubmittedTransaction};
 
@@ -85,7 +86,7 @@ impl Execution {
         check_header(&block.header, parent, &self.options)?;
         self.check_size(sealed)?;
         let checked = self.check_transactions(&block.transactions)?;
-        let context = block_context(&block.header, &self.options);
+        let context = self.block_context(&view, &block.header)?;
         let executed = execute_block(&view, &context, &checked).map_err(|error| match error {
             ExecuteError::State(error) => Rejection::Fault(error.to_string()),
             unauthorized => invalid(unauthorized.to_string()),
@@ -93,8 +94,34 @@ impl Execution {
         if executed.receipts_root != block.header.receipts_root {
             return Err(invalid("its receipts are not those that its header names"));
         }
+        if !self.header_sets(&view, parent, &executed)?.are_those_of(&block.header) {
+            return Err(invalid("it names another validator set"));
+        }
         let tree = view.tree(&executed.changes)?;
         self.keep(block.clone(), executed, tree)
+    }
+
+    /// What the machine needs to know of a block besides its transactions.
+    fn block_context(&self, view: &View, header: &Header) -> Result<BlockContext, Rejection> {
+        Ok(BlockContext {
+            network: self.options.network.clone(),
+            height: header.height,
+            time_ms: header.time_ms,
+            leaders: block_leaders(&self.ledger, view, header.leader)?,
+        })
+    }
+
+    /// What the header of the next block has to say of epoch and validators.
+    pub(super) fn header_sets(
+        &self,
+        view: &View,
+        parent: &Header,
+        executed: &Executed,
+    ) -> Result<HeaderSets, Rejection> {
+        let next = membership::validators_after(view, &executed.changes)
+            .map_err(|error| Rejection::Fault(error.to_string()))?;
+        let epoch_blocks = self.options.parameters.validators.epoch_blocks;
+        Ok(HeaderSets::following(parent, view.next_height(), epoch_blocks, &next))
     }
 
     /// Keeps an executed block until it is final or impossible. The state root is compared on the way.
@@ -145,8 +172,32 @@ impl Execution {
     }
 }
 
-pub(super) fn block_context(header: &Header, options: &ExecutorOptions) -> BlockContext {
-    BlockContext { network: options.network.clone(), height: header.height, time_ms: header.time_ms }
+/// Who proposed the next block of a view and those before it, as far as the machine asks for it; usually nobody.
+pub(crate) fn block_leaders(
+    ledger: &Ledger,
+    view: &View,
+    leader: [u8; 32],
+) -> Result<Vec<[u8; 32]>, StoreError> {
+    let wanted = leaders_wanted(view, view.next_height()).map_err(|error| {
+        // The state says nothing about this node's disk that the ledger would not say as well.
+        StoreError::Corrupt { what: error.to_string() }
+    })?;
+    let mut leaders = Vec::new();
+    if wanted == 0 {
+        return Ok(leaders);
+    }
+    leaders.push(leader);
+    let mut cursor = view.header().cloned();
+    for _ in 1..wanted {
+        // The genesis block has no leader.
+        let Some(header) = cursor.filter(|header| header.height > 0) else { break };
+        leaders.push(header.leader);
+        cursor = Some(match ledger.pending(&header.parent) {
+            Some(pending) => pending.header().clone(),
+            None => ledger.header(header.height - 1)?,
+        });
+    }
+    Ok(leaders)
 }
 
 /// The rules of a header that need its parent alone. Leader, epoch and views are the engine's: it compares
@@ -161,9 +212,8 @@ fn check_header(header: &Header, parent: &Header, options: &ExecutorOptions) -> 
     if header.time_ms <= parent.time_ms {
         return Err(invalid("its time is not after its parent's"));
     }
-    let set: Hash = options.validators_hash;
-    if header.validators_hash != set || header.next_validators_hash != set || header.last_set_change != 0 {
-        return Err(invalid("it names another validator set"));
+    if header.validators_hash != parent.next_validators_hash {
+        return Err(invalid("it names another validator set than its parent"));
     }
     Ok(())
 }

@@ -24,7 +24,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aval_codec::Hash;
 use aval_machine::{Checked, Rules};
 use aval_proof::Certificate;
 use aval_store::{Ledger, StoreError};
@@ -41,6 +40,8 @@ use crate::runtime::{SharedRuntime, offload};
 
 use execution::Rejection;
 
+#[cfg(test)]
+pub(crate) use execution::block_leaders;
 pub use ledger::{LedgerHistory, install_genesis};
 
 /// What the executor goes by beside the ledger.
@@ -50,8 +51,6 @@ pub struct ExecutorOptions {
     pub network: NetworkId,
     /// The parameters of genesis.
     pub parameters: Parameters,
-    /// Hash of the validator set.
-    pub validators_hash: Hash,
     /// Time between two blocks while there is little work: a little patience makes blocks fuller, and a
     /// transaction cheaper.
     pub block_interval: Duration,

@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use futures::future::select;
 
 use super::Executor;
-use super::execution::{Execution, Rejection};
+use super::execution::{Execution, Rejection, block_leaders};
 use crate::engine::{Ancestry, SealedBlock, Slot};
 use crate::runtime::offload;
 
@@ -106,6 +106,7 @@ impl Execution {
             network: self.options.network.clone(),
             height: view.next_height(),
             time_ms: now_ms.max(parent.time_ms.saturating_add(1)),
+            leaders: block_leaders(&self.ledger, &view, slot.leader)?,
         };
         let parameters = &self.options.parameters;
         let limits = BlockLimits {
@@ -121,6 +122,7 @@ impl Execution {
             .map(|checked| checked.block_transaction().clone())
             .collect();
         let tree = view.tree(&proposal.executed.changes)?;
+        let sets = self.header_sets(&view, parent, &proposal.executed)?;
         let header = Header {
             genesis: self.options.network.genesis(),
             height: context.height,
@@ -134,9 +136,9 @@ impl Execution {
             witnesses_root: witnesses_root(&transactions),
             receipts_root: proposal.executed.receipts_root,
             state_root: tree.root(),
-            validators_hash: self.options.validators_hash,
-            next_validators_hash: self.options.validators_hash,
-            last_set_change: 0,
+            validators_hash: sets.validators_hash,
+            next_validators_hash: sets.next_validators_hash,
+            last_set_change: sets.last_set_change,
         };
         let block = Block { header, transactions };
         let sealed = SealedBlock::new(block.clone());

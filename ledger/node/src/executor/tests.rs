@@ -6,7 +6,7 @@ use std::time::Duration;
 use aval_machine::testkit::Kit;
 use aval_machine::{Checked, check};
 use aval_store::{Ledger, MemoryStorage, StoreConfig};
-use aval_types::block::{BlockTransaction, validators_hash};
+use aval_types::block::BlockTransaction;
 use aval_types::{Block, Reject};
 use futures::{FutureExt as _, StreamExt as _, stream};
 
@@ -39,8 +39,7 @@ fn node(kit: &Kit) -> Node {
     let (links, _) = Links::disconnected();
     let options = ExecutorOptions {
         network: kit.network().clone(),
-        parameters: kit.genesis().parameters,
-        validators_hash: validators_hash(&kit.genesis().validator_keys()),
+        parameters: kit.genesis().parameters.clone(),
         block_interval: Duration::ZERO,
     };
     let gossip = Gossip::new(runtime.clone(), links);

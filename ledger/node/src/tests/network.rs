@@ -17,7 +17,7 @@ use aval_types::{SubmittedTransaction, TransactionId};
 use crate::core::{Core, CoreOptions, Network};
 use crate::engine::simulation::{Quality, START, World};
 use crate::engine::{Application, History, Links};
-use crate::executor::install_genesis;
+use crate::executor::{block_leaders, install_genesis};
 use crate::metrics::Metrics;
 use crate::runtime::SharedRuntime;
 
@@ -247,9 +247,10 @@ impl Validators {
             .into_iter()
             .map(|checked| checked.expect("committed, so checked"))
             .collect();
-        let context =
-            BlockContext { network: self.network.id.clone(), height, time_ms: block.header.time_ms };
         let view = replay.view(&block.header.parent).expect("the parent was replayed");
+        let leaders = block_leaders(replay, &view, block.header.leader).expect("the headers are there");
+        let context =
+            BlockContext { network: self.network.id.clone(), height, time_ms: block.header.time_ms, leaders };
         let executed = execute_block(&view, &context, &checked).expect("committed, so authorized");
         assert_eq!(executed.receipts_root, block.header.receipts_root);
         let tree = view.tree(&executed.changes).expect("the tree is sound");

@@ -39,7 +39,7 @@ fn every_byte_left_out_or_doubled_is_refused() {
 
 #[test]
 fn every_one_bit_change_of_a_checkpoint_is_another_checkpoint() {
-    let checkpoint = Checkpoint { header: Chain::new().headers[3].clone() };
+    let checkpoint = Checkpoint { header: Chain::new().headers[3].clone(), changes: Vec::new() };
     let bytes = checkpoint.to_json();
     assert_eq!(Checkpoint::from_json(&bytes).unwrap(), checkpoint);
     for bit in 0..bytes.len() * 8 {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 fn verify(chain: &Chain, certificate: &Certificate) -> Result<(), ProofError> {
-    certificate.verify(&chain.network.genesis(), &chain.headers[1].digest(), &chain.validators)
+    Ok(certificate.verify(&chain.network.genesis(), &chain.headers[1].digest(), &chain.validators)?)
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn a_checkpoint_is_never_left_behind() {
     let kept = Checkpoint::from_json(&anchor.checkpoint().unwrap().to_json()).unwrap();
     let again = chain.anchor().with_checkpoint(kept).unwrap();
     assert_eq!(again, anchor);
-    let older = Checkpoint { header: chain.headers[2].clone() };
+    let older = Checkpoint { header: chain.headers[2].clone(), changes: Vec::new() };
     assert_eq!(again.with_checkpoint(older), Err(ProofError::Behind));
 }
 
@@ -163,7 +163,7 @@ fn a_checkpoint_of_another_network_or_set_is_refused() {
     let with = |change: &dyn Fn(&mut Header)| {
         let mut header = chain.headers[2].clone();
         change(&mut header);
-        chain.anchor().with_checkpoint(Checkpoint { header }).map(drop)
+        chain.anchor().with_checkpoint(Checkpoint { header, changes: Vec::new() }).map(drop)
     };
     assert_eq!(with(&|_| ()), Ok(()));
     assert_eq!(with(&|header| header.genesis = Hash::ZERO), Err(ProofError::Network));

@@ -350,7 +350,7 @@ fn ledger_proofs_are_as_the_vectors_say() {
     let invalid = invalid_proofs(&chain).into_iter().map(|(name, proof, code)| {
         object(&[("name", name.into()), ("proof", proof.into()), ("code", code.into())])
     });
-    let checkpoint = Checkpoint { header: chain.headers[3].clone() };
+    let checkpoint = Checkpoint { header: chain.headers[3].clone(), changes: Vec::new() };
     let mut second = chain.headers[3].clone();
     second.state_root = Hash::ZERO;
     let mut forked = chain.prove(Claim::Header, 3, 3);

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use aval_codec::Reader;
+use aval_machine::state_key;
 use serde::Deserialize;
 
 use super::{Ledger, keys};
@@ -33,8 +34,9 @@ struct RecordHead<'a> {
     version_id: Cow<'a, str>,
 }
 
+/// The validator sets of all times are what the trust chain is made of.
 pub(super) fn keeps_history(key: &[u8]) -> bool {
-    key.starts_with(PREFIX)
+    key.starts_with(PREFIX) || key == state_key::VALIDATORS.as_bytes()
 }
 
 /// Notes the version that a changed DID record has.

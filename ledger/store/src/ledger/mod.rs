@@ -12,6 +12,7 @@ mod keys;
 mod prove;
 mod prune;
 mod read;
+mod trust;
 mod witness;
 
 use std::collections::VecDeque;

@@ -98,6 +98,8 @@ pub(crate) fn genesis() -> Genesis {
             operator: issuer.did(),
             key: validator_key(number).public(),
             address: format!("127.0.0.1:{}", 7000 + u16::from(number)).parse().unwrap(),
+            sector: crate::node::UNSPECIFIED.to_owned(),
+            region: crate::node::UNSPECIFIED.to_owned(),
         })
         .collect();
     Genesis {

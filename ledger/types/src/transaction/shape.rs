@@ -49,7 +49,11 @@ pub(super) fn check(payload: &Payload) -> Result<(), Reject> {
             expect_presentation(payload)?;
             expect_subject(&action.grant.subject, sender)
         }
-        Action::RegistryCreate(_) => {
+        Action::NodeRegister(_)
+        | Action::NodeUpdate(_)
+        | Action::NodeLeave(_)
+        | Action::NodeEvidence(_)
+        | Action::RegistryCreate(_) => {
             expect_no_endorser(payload)?;
             expect_sender_alone(payload)?;
             expect_no_presentation(payload)
