@@ -213,7 +213,7 @@ impl Writer<'_> {
                 let due = started + Duration::from_secs_f64(f64::from(written) * THREADS as f64 / rate);
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
             }
-            let Ok(member) = free.recv_timeout(Duration::from_millis(20)) else { continue };
+            let Ok(member) = free.recv_timeout(Duration::from_millis(250)) else { continue };
             written += 1;
             let mut after = member.clone();
             let document = self.kit.document(&after, self.revision.fetch_add(1, Ordering::Relaxed));

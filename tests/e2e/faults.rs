@@ -7,7 +7,7 @@ use aval_machine::testkit::Party;
 use aval_tests::network::{Network, PATIENCE};
 use aval_tests::process::eventually;
 use aval_types::TransactionId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Companies with a DID and a live grant.
 fn members(network: &Network, numbers: std::ops::Range<u64>) -> Result<Vec<Party>> {
@@ -34,7 +34,8 @@ fn update_all(
     revision: u64,
 ) -> Result<Vec<TransactionId>> {
     // A node that has not yet caught up would refuse, in good faith, what builds on newer state.
-    let (height, _) = network.head(0)?;
+    let heights = (0..network.size()).filter_map(|index| network.head(index).ok());
+    let height = heights.map(|(height, _)| height).max().context("no node answers")?;
     network.wait_height(node, height)?;
     let client = network.client(node)?;
     companies
@@ -80,6 +81,32 @@ fn a_validator_killed_under_load_catches_up_to_the_same_roots() -> Result<()> {
         ensure!(record.version_id == company.version, "{} is at {}", company.did, record.version_id);
     }
     Ok(())
+}
+
+/// One round in an ordinary run; a soak (`AVAL_SOAK_SECONDS`) goes on for as long as it says.
+#[test]
+fn validators_killed_in_turn_under_load_lose_nothing() -> Result<()> {
+    let seconds = std::env::var("AVAL_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let (started, length) = (Instant::now(), Duration::from_secs(seconds));
+    let mut network = Network::start(205)?;
+    let mut companies = members(&network, 0..20)?;
+    let (mut kills, mut revision) = (0, 1000);
+    while kills < network.size() || started.elapsed() < length {
+        let victim = kills % network.size();
+        let (before, after) = ((victim + 1) % network.size(), (victim + 2) % network.size());
+        let mut submitted = update_all(&network, &mut companies, before, revision)?;
+        network.kill(victim);
+        wait_final(&network, before, &submitted)?;
+        submitted.extend(update_all(&network, &mut companies, after, revision + 1)?);
+        network.start_node(victim)?;
+        wait_final(&network, after, &submitted)?;
+        network.wait_node_ready(victim)?;
+        wait_final(&network, victim, &submitted)?;
+        (kills, revision) = (kills + 1, revision + 2);
+    }
+    println!("{kills} kills in {} s", started.elapsed().as_secs());
+    let (height, _) = network.head(0)?;
+    network.ensure_agreement(height)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use aval_client::ClientError;
 use aval_did::Create;
 use aval_machine::testkit::{Draft, Party};
 use aval_tests::network::Network;
-use aval_types::action::DidCreate;
+use aval_types::action::{CredentialPresent, DidCreate};
 use aval_types::{Action, NetworkId, SubmittedTransaction};
 
 /// Submits and expects a refusal; answers with its code.
@@ -138,6 +138,17 @@ fn every_refusal_has_its_own_code_and_changes_nothing() -> Result<()> {
     let endorsed = kit.company(21).create_endorsed(kit, &member);
     expect("an endorser without the role", &endorsed, "endorser.grant")?;
 
+    let mut locked_out = member.clone();
+    locked_out.authentication = kit.key("not in the document");
+    let present = Action::CredentialPresent(CredentialPresent { grant: credential.grant(&member.did) });
+    let present = Draft::new(kit, present)
+        .sender(&locked_out)
+        .presenting(&credential, &stranger.authentication)
+        .submit();
+    expect("a key that is not in the document", &present, "did.key_not_in_document")?;
+
+    refuse_a_second_action(&network, &endorsed)?;
+
     refuse_bytes(&network, &update)?;
 
     let mut gone = stranger.clone();
@@ -161,6 +172,23 @@ fn refuse_bytes(network: &Network, update: &SubmittedTransaction) -> Result<()> 
     broken.replace_range(at..=at, replacement);
     let code = raw_refusal(network, broken.as_bytes())?;
     ensure!(code == "transaction.signature", "a bad signature: {code}");
+    Ok(())
+}
+
+/// An endorser that signs for two actions at once. No builder makes such a payload, so it is put together by hand.
+fn refuse_a_second_action(network: &Network, endorsed: &SubmittedTransaction) -> Result<()> {
+    let payload: serde_json::Value = serde_json::from_slice(endorsed.transaction.payload_bytes())?;
+    let mut twice = payload.clone();
+    twice["action"] = serde_json::json!([payload["action"], payload["action"]]);
+    let kid = endorsed.transaction.payload().endorser().context("an endorser signs")?.to_string();
+    let header = serde_json::json!({ "alg": "EdDSA", "kid": kid, "typ": "aval-tx+jwt" });
+    let [header, payload] = [header, twice].map(|part| aval_codec::b64u::encode(part.to_string()));
+    let input = format!("{header}.{payload}");
+    let signature = network.kit.company(1).authentication.sign(input.as_bytes());
+    let jws = format!("{input}.{}", aval_codec::b64u::encode(signature));
+    let body = serde_json::json!({ "transaction": jws }).to_string();
+    let code = raw_refusal(network, body.as_bytes())?;
+    ensure!(code == "transaction.one_action", "an endorser who signs for two actions: {code}");
     Ok(())
 }
 

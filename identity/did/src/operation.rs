@@ -80,6 +80,14 @@ pub enum Operation {
     Deactivate(Deactivate),
 }
 
+/// What can be said of an update without a record: whether it is well-formed, and the version that it makes. It stays
+/// the same however often the operation is decided upon, and it is most of the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    pub(crate) verdict: Result<(), DidError>,
+    pub(crate) version_id: VersionId,
+}
+
 impl Operation {
     /// Reads an operation from strictly read JSON.
     pub fn from_json(value: Json) -> Result<Self, JsonError> {
@@ -161,6 +169,11 @@ impl Update {
     /// The version that this operation makes.
     pub fn version_id(&self) -> VersionId {
         Operation::Update(self.clone()).version_id()
+    }
+
+    /// Finds out once what every decision about this operation needs.
+    pub fn examine(&self) -> Examined {
+        Examined { verdict: self.validate(), version_id: self.version_id() }
     }
 }
 

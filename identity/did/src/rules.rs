@@ -4,7 +4,7 @@
 //! entry a signature; whether a grant or an endorser pays for a creation or an update is decided elsewhere. Checks
 //! come in one fixed order, so that an operation with several faults gets the same code on every node.
 
-use crate::operation::{Create, Deactivate, Operation, Rotate, Update};
+use crate::operation::{Create, Deactivate, Examined, Operation, Rotate, Update};
 use crate::{Allowance, Control, DidError, DidRecord, Document, PublicKey, VersionId};
 
 /// Rotations and deactivations that a DID may make in one window.
@@ -48,11 +48,22 @@ pub fn apply_update(
     signers: &[PublicKey],
     time_ms: u64,
 ) -> Result<DidRecord, DidError> {
+    apply_examined_update(record, operation, &operation.examine(), signers, time_ms)
+}
+
+/// The same for an operation that was examined before; `examined` must be [`Update::examine`]'s answer for this one.
+pub fn apply_examined_update(
+    record: &DidRecord,
+    operation: &Update,
+    examined: &Examined,
+    signers: &[PublicKey],
+    time_ms: u64,
+) -> Result<DidRecord, DidError> {
     require_current(record, operation.did.as_str(), &operation.previous)?;
     record.control.authorize(signers)?;
-    operation.validate()?;
+    examined.verdict.clone()?;
     operation.document.validate_apart_from(&record.control)?;
-    let mut next = following(record, operation.version_id(), time_ms);
+    let mut next = following(record, examined.version_id, time_ms);
     next.document = operation.document.clone();
     Ok(next)
 }

@@ -1,7 +1,7 @@
 //! The one place that speaks HTTP: blocking, bounded in time and size, never redirected.
 
 use std::io::Read;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use aval_codec::Limits;
@@ -9,7 +9,10 @@ use aval_codec::json;
 use aval_proof::{LedgerProof, TrustChain};
 use aval_types::Reject;
 use serde::de::DeserializeOwned;
-use ureq::http::{Response, StatusCode};
+use ureq::config::Config;
+use ureq::http::{Response, StatusCode, Uri};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 use url::{Host, Url};
 
@@ -53,6 +56,34 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// Whether this answers a POST: then "not found" and "too many" may be decisions of the ledger.
     to_submission: bool,
+}
+
+/// Looks names up as usual. An address needs no look-up, for which a thread would be started with every request.
+#[derive(Debug)]
+struct Lookup(DefaultResolver);
+
+impl Resolver for Lookup {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let port = uri.port_u16().or(match uri.scheme_str() {
+            Some("http") => Some(80),
+            Some("https") => Some(443),
+            _ => None,
+        });
+        match (host.parse::<IpAddr>(), port) {
+            (Ok(address), Some(port)) => {
+                let mut addresses = self.empty();
+                addresses.push(SocketAddr::new(address, port));
+                Ok(addresses)
+            }
+            _ => self.0.resolve(uri, config, timeout),
+        }
+    }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -101,7 +132,11 @@ impl Http {
             // A proxy cannot reach a node of this machine.
             config = config.proxy(None);
         }
-        let agent = config.build().new_agent();
+        let agent = Agent::with_parts(
+            config.build(),
+            DefaultConnector::default(),
+            Lookup(DefaultResolver::default()),
+        );
         Ok(Self { agent, base, response_bytes_max: options.response_bytes_max })
     }
 

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 
 use aval_codec::{Hash, tag};
 use aval_credential::{CredentialError, Presentation};
+use aval_did::operation::Examined;
 use aval_did::{BatchVerifier, PublicKey};
 use aval_types::block::{BlockTransaction, Witness, transaction_length};
 use aval_types::{
@@ -56,6 +57,7 @@ pub struct Checked {
     block_transaction: BlockTransaction,
     envelope_hash: Hash,
     evidence: Option<Evidence>,
+    examined: Option<Examined>,
 }
 
 /// The presentation of a checked transaction.
@@ -135,6 +137,12 @@ impl Checked {
 
     pub(crate) fn evidence(&self) -> Option<&Evidence> {
         self.evidence.as_ref()
+    }
+
+    /// What is known of a `did.update` without the state: it is decided upon several times, on the way into a block and
+    /// in each block that is tried.
+    pub(crate) fn examined(&self) -> Option<&Examined> {
+        self.examined.as_ref()
     }
 }
 
@@ -235,7 +243,11 @@ fn check_all_but_signatures(
     let key_binding = key_binding.is_some();
     let block_transaction = BlockTransaction { envelope: transaction.to_envelope(), witness };
     let envelope_hash = aval_codec::hash(tag::ENVELOPE, &[&block_transaction.envelope]);
-    let checked = Checked { transaction, block_transaction, envelope_hash, evidence };
+    let examined = match transaction.action() {
+        Action::DidUpdate(operation) => Some(operation.examine()),
+        _ => None,
+    };
+    let checked = Checked { transaction, block_transaction, envelope_hash, evidence, examined };
     Ok(Pending { checked, signatures, key_binding })
 }
 

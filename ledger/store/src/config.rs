@@ -16,8 +16,8 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         StoreConfig {
-            cache_bytes: 32 * 1024 * 1024,
-            memtable_bytes: 24 * 1024 * 1024,
+            cache_bytes: 48 * 1024 * 1024,
+            memtable_bytes: 48 * 1024 * 1024,
             open_files_max: 256,
             history_heights: None,
         }

@@ -40,8 +40,12 @@ pub(crate) fn create<S: StateRead + ?Sized>(case: &Case<'_, S>, action: &DidCrea
 /// Decides `did.update`.
 pub(crate) fn update<S: StateRead + ?Sized>(case: &Case<'_, S>, operation: &Update) -> Result<Effect, Stop> {
     let record = case.expect_active(&operation.did)?;
-    let updated =
-        rules::apply_update(&record, operation, &case.control_keys(), case.time_ms()).map_err(refuse)?;
+    let (keys, time_ms) = (case.control_keys(), case.time_ms());
+    let updated = match case.checked.examined() {
+        Some(examined) => rules::apply_examined_update(&record, operation, examined, &keys, time_ms),
+        None => rules::apply_update(&record, operation, &keys, time_ms),
+    }
+    .map_err(refuse)?;
     case.expect_permit(&record)?;
     let version_id = updated.version_id;
     finish(&updated, Event::DidUpdated { did: record.did, version_id })

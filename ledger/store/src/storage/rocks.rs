@@ -9,9 +9,9 @@ use std::path::Path;
 use aval_codec::Hash;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily,
-    ColumnFamilyDescriptor, CompactOptions, DB, DBCompressionType, DBRecoveryMode, Direction, Error,
-    ErrorKind, FlushOptions, IteratorMode, LogLevel, LruCacheOptions, Options, ReadOptions, WriteBatch,
-    WriteOptions,
+    ColumnFamilyDescriptor, CompactOptions, DB, DBCompressionType, DBRecoveryMode, DataBlockIndexType,
+    Direction, Error, ErrorKind, FlushOptions, IteratorMode, LogLevel, LruCacheOptions, Options, ReadOptions,
+    WriteBatch, WriteOptions,
 };
 
 use super::folder::Folder;
@@ -94,6 +94,7 @@ fn column_options(column: Column, cache: &Cache, config: &StoreConfig) -> Option
     if matches!(column, Column::State | Column::Index) {
         table.set_bloom_filter(10.0, false);
         table.set_optimize_filters_for_memory(true);
+        table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
     }
     table.set_block_size(if column == Column::Chain { 16 * KIB } else { 4 * KIB });
 
@@ -101,6 +102,11 @@ fn column_options(column: Column, cache: &Cache, config: &StoreConfig) -> Option
     options.set_block_based_table_factory(&table);
     options.set_write_buffer_size(config.memtable_bytes / 2);
     options.set_max_write_buffer_number(3);
+    if matches!(column, Column::State | Column::Index) {
+        // The same for what is not flushed yet: a new transaction's id is looked for in every memtable.
+        options.set_memtable_prefix_bloom_ratio(0.05);
+        options.set_memtable_whole_key_filtering(true);
+    }
     options.set_target_file_size_base(32 * MIB as u64);
     options.set_level_compaction_dynamic_level_bytes(true);
     // JSON shrinks; hashes do not. Witnesses are erased early, and stay as they are until then.
