@@ -309,8 +309,8 @@ fn genesis(
                 kind: AccreditationKind::Root,
                 parent: None,
                 types: vec![
-                    accredited(DIPLOMA, &[], Level::High),
                     accredited(MEMBERSHIP, &ROOT_ROLES, Level::High),
+                    accredited(DIPLOMA, &[], Level::High),
                 ],
                 depth: 3,
                 expires,

@@ -3,12 +3,15 @@
 
 mod blocks;
 mod cost;
+mod directory;
 mod grants;
 mod model;
 mod privacy;
 mod random;
 mod refusals;
 mod registries;
+mod schemas;
+mod trust;
 
 use aval_machine::testkit::Kit;
 use aval_machine::{Checked, ExecuteError, authorize, check, execute_block, propose_block};

@@ -49,10 +49,9 @@ pub struct AccreditationRevoke {
 
 /// `schema.publish`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SchemaPublish {
     /// The credential type that the schema is for.
-    #[serde(rename = "type")]
     pub credential_type: String,
     /// The schema.
     pub schema: Json,
