@@ -3,7 +3,7 @@
 pub(crate) mod accreditation;
 pub(crate) mod credential;
 pub(crate) mod did;
-pub(crate) mod node;
 pub(crate) mod directory;
+pub(crate) mod node;
 pub(crate) mod registry;
 pub(crate) mod schema;

@@ -8,8 +8,8 @@ use aval_did::{Did, PublicKey, VersionId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    accreditation::AccreditationKind, anchor::Commitment, grant::GrantId, node::NodeKind, registry::RegistryId,
-    reject::Reject, schema::SchemaHash,
+    accreditation::AccreditationKind, anchor::Commitment, grant::GrantId, node::NodeKind,
+    registry::RegistryId, reject::Reject, schema::SchemaHash,
 };
 
 /// A change that a transaction or a block made.

@@ -12,6 +12,7 @@ mod refusals;
 mod registries;
 mod schemas;
 mod trust;
+mod trust_model;
 
 use aval_machine::testkit::Kit;
 use aval_machine::{Checked, ExecuteError, authorize, check, execute_block, propose_block};
