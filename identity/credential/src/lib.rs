@@ -14,6 +14,7 @@
 //! | [`presentation`] | a parsed credential with or without key binding, checked piece by piece: what the ledger uses |
 //! | [`issue`](mod@issue) | an issuer's draft to a signed credential |
 //! | [`present`] | a holder's choice of disclosures and the key binding |
+//! | [`schema`] | the part of JSON Schema 2020-12 by which the ledger judges credentials |
 //! | [`verify`](mod@verify) | all checks of a verifier in one call: a verdict, or the reason why none was reached |
 //!
 //! Keys come only from outside: from the issuer's DID document (by the caller) and from the credential's `cnf`.
@@ -31,6 +32,7 @@ pub mod jws;
 pub mod key_binding;
 pub mod present;
 pub mod presentation;
+pub mod schema;
 pub mod sd_jwt;
 pub mod status;
 pub mod vcdm;
@@ -40,11 +42,12 @@ pub mod verify;
 mod tests;
 
 pub use error::CredentialError;
-pub use issue::{CredentialDraft, issue};
+pub use issue::{CredentialDraft, CredentialSchema, issue};
 pub use jws::SignatureInput;
 pub use key_binding::{KeyBinding, KeyBindingDraft};
 pub use present::{Disclosed, Selection, disclose};
 pub use presentation::{Limits, Presentation};
+pub use schema::{Schema, SchemaError, Violation};
 pub use sd_jwt::{Disclosure, SdJwt};
 pub use status::{StatusEntry, StatusPurpose};
 pub use vcdm::{CREDENTIALS_V2_CONTEXT, Credential};

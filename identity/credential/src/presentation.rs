@@ -124,6 +124,17 @@ impl Presentation {
         &self.credential.status
     }
 
+    /// The ids of its `credentialSchema` entries of this type. Always in plain text.
+    pub fn schema_ids<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        let entries: &[Json] = match self.claims().get("credentialSchema") {
+            Some(Json::Array(entries)) => entries,
+            Some(one) => std::slice::from_ref(one),
+            None => &[],
+        };
+        let is_of_kind = move |entry: &&Json| entry.get("type").and_then(Json::as_str) == Some(kind);
+        entries.iter().filter(is_of_kind).filter_map(|entry| entry.get("id").and_then(Json::as_str))
+    }
+
     /// From when on the credential is valid, in unix seconds.
     pub fn valid_from_s(&self) -> Option<i64> {
         self.credential.valid_from_s

@@ -11,9 +11,9 @@ use crate::keys::IssuerKeys;
 use aval_client::{
     ClientError, ClientOptions, FileCheckpoints, NodeClient, Outcome, TrustedGenesis, VerifyingClient,
 };
-use aval_did::{DidRecord, Relationship};
+use aval_did::{Did, DidRecord, Relationship};
+use aval_types::accreditation::{AccreditationRecord, Capacity, Question, chain};
 use aval_types::action::{Action, RegistryCreate, RegistryUpdate, StatusChange};
-use aval_types::genesis::Issuer;
 use aval_types::registry::{Purpose, RegistryId, RegistryRecord};
 use aval_types::transaction::{KeyId, TransactionBuilder};
 use aval_types::{NetworkId, SubmittedTransaction};
@@ -45,12 +45,16 @@ pub enum LedgerError {
         detail: String,
     },
     /// The issuer's DID is not accredited for what it wants to issue.
-    #[error("{did} is not accredited for {credential_type} on this ledger: governance has to accredit it")]
+    #[error(
+        "{did} is not accredited for {credential_type} on this ledger: a root or body has to accredit it ({reason})"
+    )]
     NotAccredited {
         /// The issuer.
         did: String,
         /// The credential type.
         credential_type: String,
+        /// Which link of its chain does not hold, and why.
+        reason: String,
     },
     /// The issuer's DID does not exist.
     #[error("{0} is not on this ledger: create it first, or check genesis.json and keys.json")]
@@ -203,18 +207,27 @@ impl Ledger {
         Err(LedgerError::KeyNotInDocument { did: did.to_string(), method: self.keys.method.clone() })
     }
 
-    /// The roles that the issuer may give in credentials of a type, as the ledger has it now.
+    /// The roles that the issuer may give in credentials of a type: those that every link of its chain of
+    /// accreditations has, as the ledger has them now.
     pub fn accredited_roles(&self, credential_type: &str) -> Result<Vec<String>, LedgerError> {
-        let key = format!("issuer/{}", self.keys.did);
-        let missing = || LedgerError::NotAccredited {
+        let question = Question {
+            subject: &self.keys.did,
+            capacity: Capacity::Issue,
+            credential_type: Some(credential_type),
+            roles: &[],
+            time_ms: u64::try_from(now_s()).unwrap_or_default().saturating_mul(1000),
+        };
+        let read = |did: &Did| -> Result<Option<AccreditationRecord>, LedgerError> {
+            let key = format!("accreditation/{did}");
+            let Some(value) = self.chain.state(&key)?.value else { return Ok(None) };
+            serde_json::from_slice(&value).map(Some).map_err(|_| LedgerError::Unreadable(key))
+        };
+        let chain = chain(&question, read)?.map_err(|broken| LedgerError::NotAccredited {
             did: self.keys.did.to_string(),
             credential_type: credential_type.to_owned(),
-        };
-        let value = self.chain.state(&key)?.value.ok_or_else(missing)?;
-        let record: Issuer =
-            serde_json::from_slice(&value).map_err(|_| LedgerError::Unreadable(key.clone()))?;
-        let kind = record.types.into_iter().find(|kind| kind.credential_type == credential_type);
-        Ok(kind.ok_or_else(missing)?.roles)
+            reason: format!("{}: {}", broken.subject, broken.why.sentence()),
+        })?;
+        Ok(chain.roles(credential_type))
     }
 
     /// Makes the status registry on the ledger unless it is there already.

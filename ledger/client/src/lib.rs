@@ -10,6 +10,7 @@
 //! and are never redirected. [`ClientError`] keeps three kinds of "no" apart: decided by the ledger, wrongly answered
 //! by the node, and undecided.
 
+mod accreditation;
 mod checkpoint;
 mod error;
 mod http;
@@ -18,6 +19,7 @@ mod resolution;
 mod trust;
 mod verified;
 
+pub use accreditation::{AccreditationAnswer, AccreditationQuestion, AccreditationVerdict};
 pub use aval_did::resolution::VersionSelector;
 pub use checkpoint::{CheckpointStore, FileCheckpoints, MemoryCheckpoints, TrustedGenesis};
 pub use error::{ClientError, Fault, Problem};

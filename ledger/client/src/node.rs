@@ -228,6 +228,15 @@ impl NodeClient {
         self.get(&["v1", "status"], &[])?.json()
     }
 
+    /// Any answer of the node interface, filled into a type.
+    pub(crate) fn get_json<T: serde::de::DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
+        self.get(segments, query)?.json()
+    }
+
     fn get(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Answer, ClientError> {
         self.http.get(&self.http.url(segments, query), JSON)
     }

@@ -24,6 +24,8 @@ pub mod tag {
     pub const HEADER: &str = "aval/header/1";
     /// Grant id, over the status entry that the grant stands on.
     pub const GRANT: &str = "aval/grant/1";
+    /// Salted commitment to data that is kept elsewhere.
+    pub const ANCHOR: &str = "aval/anchor/1";
     /// Hash of a validator set.
     pub const VALIDATORS: &str = "aval/validators/1";
     /// What a node key signs to stand behind its operator. Not a hash: the message begins with it.

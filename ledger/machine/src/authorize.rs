@@ -20,6 +20,7 @@ use crate::effect::Effect;
 use crate::grant;
 use crate::policy::{self, Permit};
 use crate::state::{Changes, StateError, StateRead};
+use crate::trust;
 use crate::view::View;
 
 /// The block that a decision is made for.
@@ -78,7 +79,29 @@ pub fn authorize<S: StateRead + ?Sized>(
     context: &BlockContext,
 ) -> Result<Result<Admitted, Reject>, StateError> {
     let view = View::new(state);
-    match (Case { view: &view, checked, context }).decide() {
+    let outcome = (Case { view: &view, checked, context, is_again: false }).decide();
+    conclude(checked, outcome, view)
+}
+
+/// Decides again, on what earlier transactions of the block left. The presentation was judged on the state before
+/// the block and is not looked at again: who executes the block when its witnesses are erased cannot do so either,
+/// and must come to the same receipts.
+pub(crate) fn authorize_again<S: StateRead + ?Sized>(
+    state: &S,
+    checked: &Checked,
+    context: &BlockContext,
+) -> Result<Result<Admitted, Reject>, StateError> {
+    let view = View::new(state);
+    let outcome = (Case { view: &view, checked, context, is_again: true }).decide();
+    conclude(checked, outcome, view)
+}
+
+fn conclude<S: StateRead + ?Sized>(
+    checked: &Checked,
+    outcome: Result<Effect, Stop>,
+    view: View<'_, S>,
+) -> Result<Result<Admitted, Reject>, StateError> {
+    match outcome {
         Ok(effect) => Ok(Ok(Admitted { id: checked.id(), effect, reads: view.into_reads() })),
         Err(Stop::Reject(reject)) => Ok(Err(reject)),
         Err(Stop::State(error)) => Err(error),
@@ -109,6 +132,8 @@ pub(crate) struct Case<'case, S: ?Sized> {
     pub(crate) view: &'case View<'case, S>,
     pub(crate) checked: &'case Checked,
     pub(crate) context: &'case BlockContext,
+    /// Whether it was authorized before the block already.
+    is_again: bool,
 }
 
 impl<S: StateRead + ?Sized> Case<'_, S> {
@@ -130,6 +155,13 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
             Action::NodeUpdate(action) => action::node::update(self, action),
             Action::NodeLeave(action) => action::node::leave(self, action),
             Action::NodeEvidence(action) => action::node::evidence(self, action),
+            Action::AccreditationGrant(action) => action::accreditation::grant(self, action),
+            Action::AccreditationRevoke(action) => action::accreditation::revoke(self, action),
+            Action::SchemaPublish(action) => action::schema::publish(self, action),
+            Action::SchemaDeprecate(action) => action::schema::deprecate(self, action),
+            Action::AnchorCreate(action) => action::directory::anchor(self, action),
+            Action::ServiceRegister(action) => action::directory::register(self, action),
+            Action::ServiceRemove(action) => action::directory::remove(self, action),
         }
     }
 
@@ -138,7 +170,10 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
     }
 
     pub(crate) fn evidence(&self) -> Option<&Evidence> {
-        self.checked.evidence()
+        match self.checked.evidence() {
+            Some(_) if self.is_again => Some(&Evidence::Erased),
+            evidence => evidence,
+        }
     }
 
     pub(crate) fn time_ms(&self) -> u64 {
@@ -178,6 +213,12 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
         }
     }
 
+    /// The record of the sender, who signs with one of its authentication keys.
+    pub(crate) fn expect_sender(&self) -> Result<DidRecord, Stop> {
+        let missing = || Reject::TransactionSigners("the action needs a sender".into());
+        self.expect_authenticated(self.payload().sender().ok_or_else(missing)?)
+    }
+
     /// The keys of the controllers, in the order of their signatures.
     pub(crate) fn control_keys(&self) -> Vec<PublicKey> {
         self.payload().controllers().map(|kid| kid.key()).collect()
@@ -191,12 +232,12 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
                 Some(endorser) => self.expect_endorser(endorser, &subject.did),
                 None => grant::expect_role(self.view, subject, policy::ROLE_MEMBER, self.time_ms()),
             },
-            Permit::Issuer => match self.view.issuer(&subject.did)? {
-                Some(_) => Ok(()),
-                None => Err(Reject::CredentialIssuerUnaccredited.into()),
-            },
             Permit::Operator(kind) => grant::expect_role(self.view, subject, kind.role(), self.time_ms()),
-            Permit::Control | Permit::Holder | Permit::Known => Ok(()),
+            Permit::Issuer => trust::expect_any_issuer(self.view, &subject.did, self.time_ms()).map(|_| ()),
+            Permit::Accreditor => {
+                trust::expect_accreditor(self.view, &subject.did, self.time_ms()).map(|_| ())
+            }
+            Permit::Control | Permit::Holder | Permit::Known | Permit::Above => Ok(()),
         }
     }
 

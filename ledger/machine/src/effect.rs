@@ -1,9 +1,8 @@
 //! What a decision would do: changes of state and the events that tell of them, collected before anything is written.
 
-use aval_did::{Did, DidRecord, PublicKey};
-use aval_types::genesis::Issuer;
+use aval_did::{DidRecord, PublicKey};
 use aval_types::node::{NodeRecord, Participation, ValidatorEntry, key_bytes};
-use aval_types::{Event, GrantId, GrantRecord, ListRecord, RegistryId, RegistryRecord};
+use aval_types::{AccreditationRecord, Event, GrantId, GrantRecord, ListRecord, RegistryId, RegistryRecord};
 use serde::Serialize;
 
 use crate::state::{Changes, StateError};
@@ -29,12 +28,8 @@ impl Effect {
         self.put(state_key::grant(id), record)
     }
 
-    pub(crate) fn put_issuer(&mut self, issuer: &Issuer) -> Result<(), StateError> {
-        self.put(state_key::issuer(&issuer.did), issuer)
-    }
-
-    pub(crate) fn remove_issuer(&mut self, did: &Did) {
-        self.changes.insert(state_key::issuer(did).into_bytes(), None);
+    pub(crate) fn put_accreditation(&mut self, record: &AccreditationRecord) -> Result<(), StateError> {
+        self.put(state_key::accreditation(&record.subject), record)
     }
 
     pub(crate) fn put_registry(&mut self, record: &RegistryRecord) -> Result<(), StateError> {
@@ -72,6 +67,10 @@ impl Effect {
 
     pub(crate) fn put_bytes(&mut self, key: String, value: Vec<u8>) {
         self.changes.insert(key.into_bytes(), Some(value));
+    }
+
+    pub(crate) fn remove(&mut self, key: String) {
+        self.changes.insert(key.into_bytes(), None);
     }
 
     /// Values are structs of strings and integers in the order of their declaration, so equal values are equal bytes.

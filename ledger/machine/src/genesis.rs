@@ -22,8 +22,8 @@ pub fn genesis_changes(genesis: &Genesis) -> Result<Changes, GenesisError> {
             .map_err(|error| GenesisError::Invalid(format!("{}: {error}", entry.did)))?;
         effect.put_did(&record).map_err(|error| invalid(&error))?;
     }
-    for issuer in &genesis.issuers {
-        effect.put_issuer(issuer).map_err(|error| invalid(&error))?;
+    for accreditation in &genesis.accreditations {
+        effect.put_accreditation(&accreditation.record()).map_err(|error| invalid(&error))?;
     }
     put_nodes(genesis, &mut effect).map_err(|error| invalid(&error))?;
     effect.put(state_key::GOVERNORS.to_owned(), &genesis.governors).map_err(|error| invalid(&error))?;

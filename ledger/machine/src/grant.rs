@@ -1,17 +1,19 @@
 //! Grants: from a presented credential to a grant (D6), and whether a grant is live at a block's time.
 //!
-//! A grant is live while its issuer is accredited for its type and role, its status entry is clear, and it has not
-//! expired. This is asked at every use, so revocation bites in the very block that carries it.
+//! A grant is live while a chain of live accreditations leads from its issuer to a root for its type and role, its
+//! status entry is clear, and it has not expired. This is asked at every use, so revocation bites in the very block that carries it.
 
 use aval_did::record::GRANTS_MAX;
 use aval_did::{DidRecord, Relationship};
 use aval_types::{Event, Grant, GrantId, GrantRecord, Purpose, RegistryRecord, Reject};
 
+use crate::action::schema;
 use crate::authorize::{Case, Stop};
 use crate::check::{Evidence, Presented};
 use crate::effect::Effect;
 use crate::registry;
 use crate::state::{StateError, StateRead};
+use crate::trust;
 use crate::view::View;
 
 /// Turns a presented credential into a grant of `subject`, whose record is updated; the caller writes it.
@@ -22,7 +24,8 @@ pub(crate) fn make<S: StateRead + ?Sized>(
     effect: &mut Effect,
 ) -> Result<(), Stop> {
     let evidence = case.evidence().ok_or(Reject::PresentationMissing)?;
-    expect_accredited(case.view, grant)?;
+    let chain =
+        trust::expect_issuer(case.view, &grant.issuer, &grant.credential_type, &grant.roles, case.time_ms())?;
     if let Evidence::Presented(presented) = evidence {
         expect_genuine(case, grant, presented, subject)?;
     }
@@ -30,6 +33,9 @@ pub(crate) fn make<S: StateRead + ?Sized>(
         return Err(Reject::CredentialExpired.into());
     }
     expect_clear(case.view, grant, evidence)?;
+    if let Evidence::Presented(presented) = evidence {
+        schema::expect_fitting(case.view, &grant.credential_type, &chain, &presented.presentation)?;
+    }
     let id = grant.id();
     if case.view.grant(&id)?.is_some() {
         return Err(Reject::GrantExists.into());
@@ -88,14 +94,7 @@ fn why_dead<S: StateRead + ?Sized>(
         Some((Purpose::Suspension, _)) => return Ok(Some(Reject::GrantSuspended)),
         Some(_) => return Ok(Some(Reject::GrantRevoked)),
     }
-    let issuer = view.issuer(&grant.issuer)?;
-    let accredited = issuer.as_ref().is_some_and(|issuer| {
-        issuer.types.iter().any(|entry| {
-            entry.credential_type == grant.credential_type
-                && entry.roles.iter().any(|allowed| allowed == role)
-        })
-    });
-    if !accredited {
+    if !trust::backs(view, &grant.issuer, &grant.credential_type, role, time_ms)? {
         return Ok(Some(Reject::GrantIssuerUnaccredited));
     }
     if grant.expires.saturating_mul(1000) <= time_ms {
@@ -113,22 +112,6 @@ const fn telling(reject: &Reject) -> u8 {
         Reject::GrantExpired => 2,
         Reject::GrantRole => 1,
         _ => 0,
-    }
-}
-
-/// The issuer may issue this type with these roles.
-fn expect_accredited<S: StateRead + ?Sized>(view: &View<'_, S>, grant: &Grant) -> Result<(), Stop> {
-    let issuer = view.issuer(&grant.issuer)?.ok_or(Reject::CredentialIssuerUnaccredited)?;
-    let mut of_type =
-        issuer.types.iter().filter(|entry| entry.credential_type == grant.credential_type).peekable();
-    if of_type.peek().is_none() {
-        return Err(Reject::CredentialTypeUnaccredited.into());
-    }
-    let allowed: Vec<&String> = of_type.flat_map(|entry| &entry.roles).collect();
-    if grant.roles.iter().all(|role| allowed.contains(&role)) {
-        Ok(())
-    } else {
-        Err(Reject::CredentialRoleUnaccredited.into())
     }
 }
 

@@ -6,7 +6,7 @@
 
 use aval_codec::Hash;
 use aval_did::Did;
-use aval_types::{GrantId, RegistryId};
+use aval_types::{Commitment, GrantId, RegistryId, SchemaHash};
 
 /// The record of a DID: its document, control and history head.
 pub fn did(did: &Did) -> String {
@@ -18,9 +18,32 @@ pub fn grant(id: &GrantId) -> String {
     format!("grant/{id}")
 }
 
-/// What an issuer is accredited for.
-pub fn issuer(did: &Did) -> String {
-    format!("issuer/{did}")
+/// What somebody is accredited for, and by whom.
+pub fn accreditation(did: &Did) -> String {
+    format!("accreditation/{did}")
+}
+
+/// A schema, by its hash.
+pub fn schema(schema: &SchemaHash) -> String {
+    format!("schema/{schema}")
+}
+
+/// The schemas that a publisher has in force for a credential type.
+pub fn schemas(credential_type: &str, publisher: &Did) -> String {
+    format!("schemas/{credential_type}/{publisher}")
+}
+
+/// An anchor, by its commitment.
+pub fn anchor(commitment: &Commitment) -> String {
+    format!("anchor/{commitment}")
+}
+
+/// What the key of every service begins with.
+pub const SERVICES: &str = "service/";
+
+/// An entry of the directory of services.
+pub fn service(operator: &Did, name: &str) -> String {
+    format!("{SERVICES}{operator}/{name}")
 }
 
 /// The definition of a status registry, by its id (`<owner did>/registry/<name>`).

@@ -7,10 +7,10 @@
 use std::cell::RefCell;
 
 use aval_did::{Did, DidRecord, PublicKey};
-use aval_types::genesis::Issuer;
 use aval_types::node::{NodeRecord, Participation, key_bytes};
 use aval_types::{
-    GrantId, GrantRecord, ListRecord, Parameters, RegistryId, RegistryRecord, TransactionId, ValidatorEntry,
+    AccreditationRecord, AnchorRecord, Commitment, GrantId, GrantRecord, ListRecord, Parameters, RegistryId,
+    RegistryRecord, SchemaHash, SchemaRecord, SchemasInForce, TransactionId, ValidatorEntry,
 };
 use serde::de::DeserializeOwned;
 
@@ -45,8 +45,25 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
         self.value(state_key::grant(id))
     }
 
-    pub(crate) fn issuer(&self, did: &Did) -> Result<Option<Issuer>, StateError> {
-        self.value(state_key::issuer(did))
+    pub(crate) fn accreditation(&self, did: &Did) -> Result<Option<AccreditationRecord>, StateError> {
+        self.value(state_key::accreditation(did))
+    }
+
+    pub(crate) fn schema(&self, schema: &SchemaHash) -> Result<Option<SchemaRecord>, StateError> {
+        self.value(state_key::schema(schema))
+    }
+
+    /// The schemas that a publisher has in force for a type.
+    pub(crate) fn schemas(
+        &self,
+        credential_type: &str,
+        publisher: &Did,
+    ) -> Result<SchemasInForce, StateError> {
+        Ok(self.value(state_key::schemas(credential_type, publisher))?.unwrap_or_default())
+    }
+
+    pub(crate) fn anchor(&self, commitment: &Commitment) -> Result<Option<AnchorRecord>, StateError> {
+        self.value(state_key::anchor(commitment))
     }
 
     pub(crate) fn registry(&self, id: &RegistryId) -> Result<Option<RegistryRecord>, StateError> {

@@ -35,7 +35,17 @@ pub struct Summary {
     faults_tolerated: usize,
     governors: String,
     dids: usize,
-    issuers: Vec<String>,
+    accreditations: Vec<AccreditationSummary>,
+}
+
+#[derive(Debug, Serialize)]
+struct AccreditationSummary {
+    kind: &'static str,
+    subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    types: Vec<String>,
+    expires: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,16 +105,26 @@ impl GenesisFile {
             faults_tolerated: genesis.validators.len().saturating_sub(1) / 3,
             governors: format!("{} of {}", genesis.governors.threshold, genesis.governors.members.len()),
             dids: genesis.dids.len(),
-            issuers: genesis
-                .issuers
+            accreditations: genesis
+                .accreditations
                 .iter()
-                .map(|issuer| {
-                    let types: Vec<_> = issuer
+                .map(|entry| AccreditationSummary {
+                    kind: entry.kind.name(),
+                    subject: entry.did.to_string(),
+                    parent: entry.parent.as_ref().map(ToString::to_string),
+                    types: entry
                         .types
                         .iter()
-                        .map(|kind| format!("{} ({})", kind.credential_type, kind.roles.join(", ")))
-                        .collect();
-                    format!("{}: {}", issuer.did, types.join("; "))
+                        .map(|one| {
+                            format!(
+                                "{} ({}; {})",
+                                one.credential_type,
+                                one.roles.join(", "),
+                                one.level.name()
+                            )
+                        })
+                        .collect(),
+                    expires: crate::clock::rfc3339(entry.expires),
                 })
                 .collect(),
         }
@@ -125,8 +145,9 @@ impl Summary {
         for validator in &self.validators {
             lines.push(format!("            {}  {}  {}", validator.name, validator.address, validator.key));
         }
-        for issuer in &self.issuers {
-            lines.push(format!("issuer      {issuer}"));
+        for entry in &self.accreditations {
+            let AccreditationSummary { kind, subject, types, expires, .. } = entry;
+            lines.push(format!("{kind:<10}  {subject}: {} until {expires}", types.join("; ")));
         }
         lines
     }

@@ -1,7 +1,9 @@
-//! What a transaction does: one of a few actions, told apart by `type` (specs/wire.md, "Actions").
+//! What a transaction does: one action, told apart by `type` (specs/wire.md, "Actions").
 //!
 //! An action is data and shape; what it means and who may do it is `aval-machine`'s. The rules of DID operations are
 //! `aval-did`'s.
+
+mod trust;
 
 use aval_codec::{Json, JsonError, json};
 use aval_did::{Create, Deactivate, Did, PublicKey, Rotate, Update};
@@ -15,6 +17,12 @@ use crate::{
     registry::{Purpose, RegistryId, Shape, is_list_uri, is_registry_name},
     reject::Reject,
     vote::Vote,
+};
+
+pub(crate) use trust::is_text;
+pub use trust::{
+    AccreditationGrant, AccreditationRevoke, AnchorCreate, SchemaDeprecate, SchemaPublish, ServiceRegister,
+    ServiceRemove,
 };
 
 /// An action.
@@ -54,6 +62,27 @@ pub enum Action {
     /// Shows that a validator signed two votes that contradict each other.
     #[serde(rename = "node.evidence")]
     NodeEvidence(Box<NodeEvidence>),
+    /// Accredits somebody below the sender.
+    #[serde(rename = "accreditation.grant")]
+    AccreditationGrant(AccreditationGrant),
+    /// Takes an accreditation back.
+    #[serde(rename = "accreditation.revoke")]
+    AccreditationRevoke(AccreditationRevoke),
+    /// Publishes the schema of a credential type.
+    #[serde(rename = "schema.publish")]
+    SchemaPublish(SchemaPublish),
+    /// Takes a schema out of force.
+    #[serde(rename = "schema.deprecate")]
+    SchemaDeprecate(SchemaDeprecate),
+    /// Commits to data that stays elsewhere.
+    #[serde(rename = "anchor.create")]
+    AnchorCreate(AnchorCreate),
+    /// Makes or replaces an entry of the directory.
+    #[serde(rename = "service.register")]
+    ServiceRegister(ServiceRegister),
+    /// Removes an entry of the directory.
+    #[serde(rename = "service.remove")]
+    ServiceRemove(ServiceRemove),
 }
 
 /// `did.create`: the inception of a DID, and the grant of the credential that is presented with it, if one is.
@@ -181,6 +210,13 @@ impl Action {
             "node.update" => json::from_json(members).map(Self::NodeUpdate),
             "node.leave" => json::from_json(members).map(Self::NodeLeave),
             "node.evidence" => json::from_json(members).map(Box::new).map(Self::NodeEvidence),
+            "accreditation.grant" => json::from_json(members).map(Self::AccreditationGrant),
+            "accreditation.revoke" => json::from_json(members).map(Self::AccreditationRevoke),
+            "schema.publish" => json::from_json(members).map(Self::SchemaPublish),
+            "schema.deprecate" => json::from_json(members).map(Self::SchemaDeprecate),
+            "anchor.create" => json::from_json(members).map(Self::AnchorCreate),
+            "service.register" => json::from_json(members).map(Self::ServiceRegister),
+            "service.remove" => json::from_json(members).map(Self::ServiceRemove),
             _ => return Err(Reject::TransactionMalformed("there is no action of this type".into())),
         }
         .map_err(malformed)
@@ -200,6 +236,13 @@ impl Action {
             Self::NodeUpdate(_) => "node.update",
             Self::NodeLeave(_) => "node.leave",
             Self::NodeEvidence(_) => "node.evidence",
+            Self::AccreditationGrant(_) => "accreditation.grant",
+            Self::AccreditationRevoke(_) => "accreditation.revoke",
+            Self::SchemaPublish(_) => "schema.publish",
+            Self::SchemaDeprecate(_) => "schema.deprecate",
+            Self::AnchorCreate(_) => "anchor.create",
+            Self::ServiceRegister(_) => "service.register",
+            Self::ServiceRemove(_) => "service.remove",
         }
     }
 
@@ -220,12 +263,19 @@ impl Action {
             Self::DidRotate(action) => Some(&action.did),
             Self::DidDeactivate(action) => Some(&action.did),
             Self::RegistryUpdate(action) => Some(action.registry.owner()),
+            Self::AccreditationGrant(action) => Some(&action.subject),
+            Self::AccreditationRevoke(action) => Some(&action.subject),
             Self::CredentialPresent(_)
             | Self::RegistryCreate(_)
             | Self::NodeRegister(_)
             | Self::NodeUpdate(_)
             | Self::NodeLeave(_)
-            | Self::NodeEvidence(_) => None,
+            | Self::NodeEvidence(_)
+            | Self::SchemaPublish(_)
+            | Self::SchemaDeprecate(_)
+            | Self::AnchorCreate(_)
+            | Self::ServiceRegister(_)
+            | Self::ServiceRemove(_) => None,
         };
         let of_grant =
             self.grant().map(|grant| [&grant.subject, &grant.issuer, grant.status.registry.owner()]);
@@ -239,6 +289,12 @@ impl Action {
             Self::RegistryUpdate(action) => action.validate(),
             Self::NodeRegister(action) => action.validate(),
             Self::NodeUpdate(action) => node::validate_addresses(None, &action.addresses),
+            Self::AccreditationGrant(action) => action.validate(),
+            Self::AccreditationRevoke(action) => action.validate(),
+            Self::SchemaPublish(action) => action.validate(),
+            Self::AnchorCreate(action) => action.validate(),
+            Self::ServiceRegister(action) => action.validate(),
+            Self::ServiceRemove(action) => action.validate(),
             _ => self.grant().map_or(Ok(()), Grant::validate),
         }
     }

@@ -7,7 +7,10 @@ use aval_codec::Hash;
 use aval_did::{Did, PublicKey, VersionId};
 use serde::{Deserialize, Serialize};
 
-use crate::{grant::GrantId, node::NodeKind, registry::RegistryId, reject::Reject};
+use crate::{
+    accreditation::AccreditationKind, anchor::Commitment, grant::GrantId, node::NodeKind,
+    registry::RegistryId, reject::Reject, schema::SchemaHash,
+};
 
 /// A change that a transaction or a block made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,5 +169,73 @@ pub enum Event {
         joined: Vec<PublicKey>,
         /// Who leaves.
         left: Vec<PublicKey>,
+    },
+    /// Somebody was accredited, or its accreditation was renewed or changed.
+    #[serde(rename = "accreditation.granted", rename_all = "camelCase")]
+    AccreditationGranted {
+        /// Who.
+        subject: Did,
+        /// For what.
+        kind: AccreditationKind,
+        /// By whom; left out where governance made a root.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Did>,
+        /// The version of the record.
+        version: u32,
+    },
+    /// An accreditation was taken back or given up.
+    #[serde(rename = "accreditation.revoked", rename_all = "camelCase")]
+    AccreditationRevoked {
+        /// Whose.
+        subject: Did,
+        /// By whom; left out where governance removed a root.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Did>,
+        /// The version of the record.
+        version: u32,
+    },
+    /// A schema came into force.
+    #[serde(rename = "schema.published", rename_all = "camelCase")]
+    SchemaPublished {
+        /// The schema.
+        schema: SchemaHash,
+        /// The credential type.
+        credential_type: String,
+        /// Who published it.
+        publisher: Did,
+    },
+    /// A schema went out of force.
+    #[serde(rename = "schema.deprecated")]
+    SchemaDeprecated {
+        /// The schema.
+        schema: SchemaHash,
+    },
+    /// Somebody committed to data.
+    #[serde(rename = "anchor.created")]
+    AnchorCreated {
+        /// The commitment.
+        commitment: Commitment,
+        /// Who.
+        owner: Did,
+        /// What kind of data.
+        kind: String,
+    },
+    /// An entry of the directory was made or replaced.
+    #[serde(rename = "service.registered")]
+    ServiceRegistered {
+        /// Who runs it.
+        operator: Did,
+        /// Its name.
+        name: String,
+        /// What kind of service.
+        kind: String,
+    },
+    /// An entry of the directory was removed.
+    #[serde(rename = "service.removed")]
+    ServiceRemoved {
+        /// Who ran it.
+        operator: Did,
+        /// Its name.
+        name: String,
     },
 }

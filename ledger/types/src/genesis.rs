@@ -11,8 +11,8 @@ use aval_did::{Control, Create, Did, Document, PublicKey, syntax::is_network_lab
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    accreditation::{AccreditationKind, AccreditationRecord, AccreditedType, excess, validate_scope},
     block::{Header, validators_hash},
-    grant::is_name,
     limits,
     network::NetworkId,
     node::UNSPECIFIED,
@@ -62,8 +62,8 @@ pub struct Genesis {
     pub governors: Governors,
     /// DIDs that exist from the start.
     pub dids: Vec<GenesisDid>,
-    /// Issuers that are accredited from the start.
-    pub issuers: Vec<Issuer>,
+    /// Who is accredited from the start: whoever accredits comes before whom it accredits.
+    pub accreditations: Vec<GenesisAccreditation>,
 }
 
 /// A validator.
@@ -116,25 +116,42 @@ pub struct GenesisDid {
     pub document: Document,
 }
 
-/// An accredited issuer; also the value of `issuer/<did>` in the state.
+/// Somebody who is accredited from the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Issuer {
-    /// The issuer.
+pub struct GenesisAccreditation {
+    /// Who.
     pub did: Did,
-    /// What it may issue.
-    pub types: Vec<IssuerType>,
+    /// For what.
+    pub kind: AccreditationKind,
+    /// By whom; left out for a root.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::strictly_some")]
+    pub parent: Option<Did>,
+    /// Which credential types.
+    pub types: Vec<AccreditedType>,
+    /// How many links may stand below it.
+    pub depth: u8,
+    /// When it ends, milliseconds since 1970.
+    pub expires: u64,
 }
 
-/// A credential type that an issuer is accredited for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IssuerType {
-    /// The type.
-    #[serde(rename = "type")]
-    pub credential_type: String,
-    /// The roles that its credentials may give.
-    pub roles: Vec<String>,
+impl GenesisAccreditation {
+    /// The record of the first state.
+    pub fn record(&self) -> AccreditationRecord {
+        AccreditationRecord {
+            subject: self.did.clone(),
+            kind: self.kind,
+            parent: self.parent.clone(),
+            types: self.types.clone(),
+            depth: self.depth,
+            expires: self.expires,
+            credential: None,
+            version: 1,
+            height: 0,
+            revoked: None,
+            revoked_by: None,
+        }
+    }
 }
 
 impl Validator {
@@ -219,7 +236,7 @@ impl Genesis {
         self.validate_dids()?;
         self.validate_validators()?;
         self.validate_governors()?;
-        self.validate_issuers()
+        self.validate_accreditations()
     }
 
     fn validate_dids(&self) -> Result<(), String> {
@@ -285,20 +302,38 @@ impl Genesis {
         Ok(())
     }
 
-    fn validate_issuers(&self) -> Result<(), String> {
-        for (index, issuer) in self.issuers.iter().enumerate() {
-            self.expect_did(&issuer.did, "issuer")?;
-            if self.issuers.iter().take(index).any(|other| other.did == issuer.did) {
-                return Err(format!("issuer {} is listed twice", issuer.did));
+    fn validate_accreditations(&self) -> Result<(), String> {
+        let mut earlier: Vec<AccreditationRecord> = Vec::with_capacity(self.accreditations.len());
+        for entry in &self.accreditations {
+            let did = &entry.did;
+            self.expect_did(did, entry.kind.name())?;
+            let record_of = |did: &Did| earlier.iter().find(|record| record.subject == *did);
+            if record_of(did).is_some() {
+                return Err(format!("{did} is accredited twice"));
             }
-            let named = |entry: &IssuerType| {
-                is_name(&entry.credential_type)
-                    && !entry.roles.is_empty()
-                    && entry.roles.iter().all(|role| is_name(role))
-            };
-            if issuer.types.is_empty() || !issuer.types.iter().all(named) {
-                return Err(format!("issuer {} needs types with roles, all of them names", issuer.did));
+            validate_scope(entry.kind, &entry.types, entry.depth)
+                .map_err(|reason| format!("the accreditation of {did}: {reason}"))?;
+            if entry.expires <= self.time {
+                return Err(format!("the accreditation of {did} ends before the network begins"));
             }
+            match (entry.kind, &entry.parent) {
+                (AccreditationKind::Root, None) => {}
+                (AccreditationKind::Root, Some(_)) => return Err(format!("root {did} has a parent")),
+                (_, None) => return Err(format!("the accreditation of {did} has no parent")),
+                (_, Some(parent)) => {
+                    let parent = record_of(parent)
+                        .ok_or_else(|| format!("the parent of {did} is not accredited before it"))?;
+                    // What holds between two neighbours holds along the chain, because the parent was checked before.
+                    let fits = parent.kind.accredits()
+                        && parent.depth > entry.depth
+                        && parent.expires >= entry.expires
+                        && excess(std::slice::from_ref(parent), &entry.types).is_none();
+                    if !fits {
+                        return Err(format!("the accreditation of {did} exceeds that of its parent"));
+                    }
+                }
+            }
+            earlier.push(entry.record());
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! What moves between the nodes of Aval and what is kept: transactions, actions, grants, registries, blocks,
-//! receipts, the genesis file, and the codes of every refusal.
+//! What moves between the nodes of Aval and what is kept: transactions, actions, grants, registries, accreditations,
+//! blocks, receipts, the genesis file, and the codes of every refusal.
 //!
 //! This crate is data and its exact bytes: strict and bounded decoding, encoding, hashing, and those rules that
 //! need neither state nor clock. It does no I/O, reads no clock, has no floating point, and never panics on input.
@@ -10,7 +10,9 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod accreditation;
 pub mod action;
+pub mod anchor;
 pub mod block;
 pub mod certificate;
 pub mod event;
@@ -23,6 +25,8 @@ pub mod parameters;
 pub mod receipt;
 pub mod registry;
 pub mod reject;
+pub mod schema;
+pub mod service;
 pub mod submission;
 pub mod transaction;
 pub mod validators;
@@ -31,7 +35,9 @@ pub mod vote;
 #[cfg(test)]
 mod tests;
 
+pub use accreditation::{AccreditationKind, AccreditationRecord, AccreditedType};
 pub use action::Action;
+pub use anchor::{AnchorRecord, Commitment};
 pub use block::{Block, BlockError, BlockTransaction, Header, Mode, Witness};
 pub use certificate::Certificate;
 pub use event::Event;
@@ -43,6 +49,8 @@ pub use parameters::Parameters;
 pub use receipt::{BlockReceipt, Outcome, Receipt};
 pub use registry::{ListRecord, Purpose, RegistryId, RegistryRecord};
 pub use reject::Reject;
+pub use schema::{SchemaHash, SchemaRecord, SchemasInForce};
+pub use service::ServiceRecord;
 pub use submission::SubmittedTransaction;
 pub use transaction::{
     KeyId, Payload, Role, SignedTransaction, Signer, TransactionBuilder, TransactionId, UnsignedTransaction,

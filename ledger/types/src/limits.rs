@@ -38,7 +38,7 @@ pub const BLOCK_TRANSACTIONS_MAX: usize = 65_536;
 pub const URI_LENGTH_MAX: usize = 256;
 /// Characters of a credential type and of a role.
 pub const NAME_LENGTH_MAX: usize = 64;
-/// Roles of one grant.
+/// Roles of one grant, and of one type of an accreditation.
 pub const ROLES_MAX: usize = 8;
 /// Status lists of one registry.
 pub const REGISTRY_LISTS_MAX: usize = 4;
@@ -48,3 +48,8 @@ pub const REGISTRY_SIZE_MAX: u32 = 1 << 24;
 pub const REGISTRY_SIZE_STEP: u32 = 1024;
 /// Entries that one `registry.update` changes.
 pub const REGISTRY_CHANGES_MAX: usize = 256;
+
+/// Credential types of one accreditation.
+pub const ACCREDITED_TYPES_MAX: usize = 32;
+/// Schemas in force of one publisher for one credential type.
+pub const SCHEMAS_IN_FORCE_MAX: usize = 8;

@@ -212,6 +212,61 @@ rejects! {
         "Show two votes of one key for one view that contradict each other; the detail tells more.";
     NodeEvidenceKnown = "node.evidence_known", 409, "The fault of this node is on the record already",
         "Nothing is left to do.";
+    AccreditationRequired = "accreditation.required", 403, "The sender has no live accreditation to accredit others",
+        "Ask a root or a body above you to accredit you as a body.";
+    AccreditationInvalid(detail) = "accreditation.invalid", 400, "The accreditation is not allowed in this form",
+        "Keep to the shapes and bounds of specs/wire.md.";
+    AccreditationRoot = "accreditation.root", 403, "Roots are made and unmade by governance alone",
+        "Propose it to the governors.";
+    AccreditationSelf = "accreditation.self", 403, "Nobody accredits itself",
+        "Ask who accredited you.";
+    AccreditationType = "accreditation.type", 403, "The sender's chain is not accredited for this type",
+        "Accredit only for types that every link above you has.";
+    AccreditationRole = "accreditation.role", 403, "The sender's chain is not accredited for this role",
+        "Accredit only for roles that every link above you has for the type.";
+    AccreditationLevel = "accreditation.level", 403, "The level of assurance is above that of the sender's chain",
+        "Accredit for a level that no link above you falls short of.";
+    AccreditationDepth = "accreditation.depth", 403, "The accreditation stands deeper than the sender's allows",
+        "Give it a depth below your own; with depth 0 nobody stands below you.";
+    AccreditationExpiry = "accreditation.expiry", 422, "The accreditation ends in the past or after one above it",
+        "Let it end later than now and no later than every link above it.";
+    AccreditationExists = "accreditation.exists", 409, "The subject is accredited by another",
+        "A DID has one accreditation: let its parent revoke it first, or use another DID.";
+    AccreditationStale = "accreditation.stale", 409, "The accreditation has moved on from the version named",
+        "Read the record again and name its version, 0 if there is none.";
+    AccreditationNotFound = "accreditation.not_found", 404, "The subject has no accreditation",
+        "Name one that is accredited.";
+    AccreditationRevoked = "accreditation.revoked", 409, "The accreditation is revoked already",
+        "There is nothing left to revoke.";
+    AccreditationNotAbove = "accreditation.not_above", 403, "The sender does not stand above the accreditation",
+        "Only the parent or one above it revokes; what one above revoked, only that one or one above it grants again.";
+
+    SchemaInvalid(detail) = "schema.invalid", 400, "The schema is not allowed",
+        "Keep to the keywords and bounds of specs/trust.md; the detail names the first thing that does not fit.";
+    SchemaPublisher = "schema.publisher", 403, "The sender may not speak for this credential type",
+        "A live root or body publishes for types that its chain is accredited for, and deprecates what it or one below it published.";
+    SchemaExists = "schema.exists", 409, "This schema is on the ledger already",
+        "A schema is published once; a change of its $comment makes another one.";
+    SchemaFull = "schema.full", 422, "The publisher has as many schemas in force for the type as it may have",
+        "Deprecate one first.";
+    SchemaNotFound = "schema.not_found", 404, "There is no such schema",
+        "Publish it first.";
+    SchemaDeprecated = "schema.deprecated", 422, "The schema is deprecated",
+        "Get a credential that names a schema in force.";
+    SchemaRequired = "schema.required", 422, "The credential names no schema that is in force for its type",
+        "Get a credential whose credentialSchema names a schema that its issuer's accrediting bodies have in force.";
+    SchemaMismatch(detail) = "schema.mismatch", 422, "The credential does not fit its schema",
+        "Disclose what the schema wants, or get a credential that fits it.";
+
+    AnchorInvalid(detail) = "anchor.invalid", 400, "The anchor is not allowed in this form",
+        "Keep to the shapes and bounds of specs/wire.md.";
+    AnchorExists = "anchor.exists", 409, "This commitment is on the ledger already",
+        "It is proven already; take a fresh salt to prove it anew.";
+
+    ServiceInvalid(detail) = "service.invalid", 400, "The service is not allowed in this form",
+        "Keep to the shapes and bounds of specs/wire.md.";
+    ServiceNotFound = "service.not_found", 404, "The sender has no service of this name",
+        "Name one that is in the directory.";
 }
 
 impl Reject {
@@ -228,7 +283,12 @@ impl Reject {
             | Self::DidDocument(detail)
             | Self::RegistryInvalid(detail)
             | Self::NodeInvalid(detail)
-            | Self::NodeEvidence(detail) => detail,
+            | Self::NodeEvidence(detail)
+            | Self::AccreditationInvalid(detail)
+            | Self::SchemaInvalid(detail)
+            | Self::SchemaMismatch(detail)
+            | Self::AnchorInvalid(detail)
+            | Self::ServiceInvalid(detail) => detail,
             _ => "",
         }
     }
@@ -248,6 +308,9 @@ impl Reject {
                 | Self::RegistryNotFound
                 | Self::NodeNotFound
                 | Self::NodeFull
+                | Self::AccreditationRequired
+                | Self::AccreditationNotFound
+                | Self::SchemaNotFound
         )
     }
 }

@@ -5,8 +5,7 @@ use aval_client::ClientError;
 use aval_codec::{Limits, json};
 use aval_credential::{Presentation, StatusPurpose};
 use aval_did::Did;
-use aval_types::genesis::Issuer;
-use aval_types::{Grant, ListRecord, StatusEntry};
+use aval_types::{AccreditationRecord, Grant, ListRecord, StatusEntry};
 
 use crate::error::WalletError;
 use crate::ledger::Ledger;
@@ -74,10 +73,9 @@ fn credential_type(
     if types.next().is_none() {
         return Ok(first.clone());
     }
-    let accredited: Option<Issuer> = read(ledger, &format!("issuer/{issuer}"))?;
-    let is_accredited = |name: &&String| {
-        accredited.iter().flat_map(|issuer| &issuer.types).any(|entry| entry.credential_type == **name)
-    };
+    let accredited: Option<AccreditationRecord> = read(ledger, &format!("accreditation/{issuer}"))?;
+    let is_accredited =
+        |name: &&String| accredited.as_ref().is_some_and(|record| record.of_type(name).is_some());
     Ok(presentation.types().iter().find(is_accredited).unwrap_or(first).clone())
 }
 

@@ -3,6 +3,7 @@
 mod data_model;
 mod journey;
 mod rfc9901;
+mod schema;
 mod support;
 mod traps_of_key_binding;
 mod traps_of_sd_jwt;

@@ -8,7 +8,8 @@ use aval_did::{Control, Create, Did, DidRecord, Document, PublicKey, SigningKey,
 use aval_proof::{
     Certificate, Claim, LedgerProof, ReceiptProof, TrustChain, TrustLink, ValidatorSet, signed_bytes,
 };
-use aval_types::genesis::{Genesis, GenesisDid, Governors, Issuer, IssuerType, Parameters, Validator};
+use aval_types::accreditation::{AccreditationKind, AccreditedType, Level};
+use aval_types::genesis::{Genesis, GenesisAccreditation, GenesisDid, Governors, Parameters, Validator};
 use aval_types::receipt::receipts_root;
 use aval_types::{
     Action, Event, Header, ListRecord, NetworkId, Outcome, Receipt, RegistryId, Reject, Role,
@@ -65,7 +66,7 @@ fn create(seed: u8, document_key: &SigningKey) -> Create {
 }
 
 impl FakeLedger {
-    /// Four validators and one accredited issuer with one status list.
+    /// Four validators, whose operator is the root of trust, and one accredited issuer with one status list.
     pub fn new() -> Self {
         Self::with_seed(10)
     }
@@ -86,7 +87,10 @@ impl FakeLedger {
             let record = rules::genesis_record(LABEL, operation, genesis.time).unwrap();
             state.insert(format!("did/{}", record.did), record.to_bytes());
         }
-        state.insert(format!("issuer/{}", issuer.did), serde_json::to_vec(&genesis.issuers[0]).unwrap());
+        for entry in &genesis.accreditations {
+            let record = entry.record();
+            state.insert(format!("accreditation/{}", entry.did), serde_json::to_vec(&record).unwrap());
+        }
         let registry = RegistryId::new(issuer.did.clone(), "membership").unwrap();
         state.insert(format!("list/{LIST}"), serde_json::to_vec(&ListRecord { registry, list: 0 }).unwrap());
         let header = genesis.header(hash, tree::root(&state));
@@ -353,12 +357,24 @@ fn genesis(validators: &[SigningKey], operator: &Create, issuer: &Create) -> Gen
             .collect(),
         governors: Governors { threshold: 1, members: vec![operator.did.clone()] },
         dids: vec![did(operator), did(issuer)],
-        issuers: vec![Issuer {
-            did: issuer.did.clone(),
-            types: vec![IssuerType {
-                credential_type: CREDENTIAL_TYPE.to_owned(),
-                roles: vec!["member".to_owned()],
-            }],
+        accreditations: vec![
+            accreditation(operator, AccreditationKind::Root, None),
+            accreditation(issuer, AccreditationKind::Issuer, Some(operator)),
+        ],
+    }
+}
+
+fn accreditation(create: &Create, kind: AccreditationKind, parent: Option<&Create>) -> GenesisAccreditation {
+    GenesisAccreditation {
+        did: create.did.clone(),
+        kind,
+        parent: parent.map(|create| create.did.clone()),
+        types: vec![AccreditedType {
+            credential_type: CREDENTIAL_TYPE.to_owned(),
+            roles: vec!["member".to_owned()],
+            level: Level::Substantial,
         }],
+        depth: if kind == AccreditationKind::Root { 2 } else { 0 },
+        expires: 2_000_000_000_000,
     }
 }

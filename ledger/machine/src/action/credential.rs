@@ -1,7 +1,6 @@
 //! `credential.present`: a DID that is on the ledger turns a further credential into a grant (specs/rules.md,
 //! sections 3 and 4).
 
-use aval_types::Reject;
 use aval_types::action::CredentialPresent;
 
 use crate::authorize::{Case, Stop};
@@ -15,9 +14,7 @@ pub(crate) fn present<S: StateRead + ?Sized>(
     case: &Case<'_, S>,
     action: &CredentialPresent,
 ) -> Result<Effect, Stop> {
-    let sender =
-        case.payload().sender().ok_or(Reject::TransactionSigners("the action needs a sender".into()))?;
-    let mut record = case.expect_authenticated(sender)?;
+    let mut record = case.expect_sender()?;
     case.expect_permit(&record)?;
     let mut effect = Effect::default();
     grant::make(case, &action.grant, &mut record, &mut effect)?;

@@ -12,6 +12,7 @@ use crate::effect::Effect;
 use crate::grant;
 use crate::policy;
 use crate::state::StateRead;
+use crate::trust;
 
 /// Decides `did.create`: the DID and its first grant come into being together, or an endorser vouches for the DID
 /// alone.
@@ -61,8 +62,8 @@ pub(crate) fn rotate<S: StateRead + ?Sized>(case: &Case<'_, S>, operation: &Rota
     finish(&rotated, Event::DidRotated { did: record.did, version_id })
 }
 
-/// Decides `did.deactivate`. An issuer that deactivates its DID gives up its accreditation: what it issued stands on
-/// keys that nobody answers for any more.
+/// Decides `did.deactivate`. Who deactivates its DID gives up its accreditation: what stands on it stands on keys
+/// that nobody answers for any more.
 pub(crate) fn deactivate<S: StateRead + ?Sized>(
     case: &Case<'_, S>,
     operation: &Deactivate,
@@ -73,8 +74,10 @@ pub(crate) fn deactivate<S: StateRead + ?Sized>(
     case.expect_permit(&record)?;
     let version_id = ended.version_id;
     let mut effect = finish(&ended, Event::DidDeactivated { did: record.did, version_id })?;
-    if case.view.issuer(&ended.did)?.is_some() {
-        effect.remove_issuer(&ended.did);
+    if let Some(accreditation) = case.view.accreditation(&ended.did)?
+        && accreditation.revoked.is_none()
+    {
+        trust::revoke(accreditation, Some(&ended.did), case.context.height, &mut effect)?;
     }
     Ok(effect)
 }

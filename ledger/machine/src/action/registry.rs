@@ -13,9 +13,7 @@ pub(crate) fn create<S: StateRead + ?Sized>(
     case: &Case<'_, S>,
     action: &RegistryCreate,
 ) -> Result<Effect, Stop> {
-    let sender =
-        case.payload().sender().ok_or(Reject::TransactionSigners("the action needs a sender".into()))?;
-    let owner = case.expect_authenticated(sender)?;
+    let owner = case.expect_sender()?;
     case.expect_permit(&owner)?;
     let id =
         RegistryId::new(owner.did, &action.registry).ok_or(Reject::RegistryInvalid("the name".into()))?;
@@ -46,9 +44,7 @@ pub(crate) fn update<S: StateRead + ?Sized>(
     case: &Case<'_, S>,
     action: &RegistryUpdate,
 ) -> Result<Effect, Stop> {
-    let sender =
-        case.payload().sender().ok_or(Reject::TransactionSigners("the action needs a sender".into()))?;
-    let owner = case.expect_authenticated(sender)?;
+    let owner = case.expect_sender()?;
     if action.registry.owner() != &owner.did {
         return Err(Reject::RegistryOwner.into());
     }

@@ -24,7 +24,7 @@ use aval_codec::{Hash, merkle};
 use aval_types::{BlockReceipt, Event, Outcome, Receipt, Reject, TransactionId};
 use rayon::prelude::*;
 
-use crate::authorize::{Admitted, BlockContext, authorize};
+use crate::authorize::{Admitted, BlockContext, authorize, authorize_again};
 use crate::check::Checked;
 use crate::effect::Effect;
 use crate::state::{Changes, Overlay, StateError, StateRead};
@@ -153,7 +153,7 @@ impl<'block, S: StateRead + ?Sized> Block<'block, S> {
     /// read.
     fn decide_on_top(&self, checked: &Checked, admitted: Admitted) -> Decision {
         if self.overlay.touches(admitted.reads()) {
-            authorize(&self.overlay, checked, self.context)
+            authorize_again(&self.overlay, checked, self.context)
         } else {
             Ok(Ok(admitted))
         }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aval_codec::{Json, sha256};
-use aval_credential::{CredentialDraft, SdJwt, StatusPurpose, issue};
+use aval_credential::{CredentialDraft, CredentialSchema, SdJwt, StatusPurpose, issue};
 use aval_did::{Did, PublicKey};
 use aval_types::action::{RegistryCreate, RegistryUpdate, StatusChange};
-use aval_types::{Action, Grant, Purpose, RegistryId, StatusEntry, SubmittedTransaction};
+use aval_types::schema::CREDENTIAL_SCHEMA_TYPE;
+use aval_types::{Action, Grant, Purpose, RegistryId, SchemaHash, StatusEntry, SubmittedTransaction};
 
 use super::{Draft, Kit, MEMBERSHIP, Party};
 
@@ -38,6 +39,10 @@ pub struct Terms {
     pub valid_until_s: u64,
     /// Claims that the holder may hide.
     pub claims: BTreeMap<String, Json>,
+    /// Claims in plain text.
+    pub plain: BTreeMap<String, Json>,
+    /// The schema that it names.
+    pub schema: Option<SchemaHash>,
 }
 
 /// An issued credential.
@@ -101,6 +106,8 @@ impl Kit {
                 ("registrationNumber".to_owned(), text(format!("HRB-{}", party.name))),
                 ("signatory".to_owned(), text("Maria Musterfrau".to_owned())),
             ]),
+            plain: BTreeMap::new(),
+            schema: None,
         }
     }
 
@@ -109,6 +116,7 @@ impl Kit {
         let role = Json::Array(terms.roles.iter().map(|role| Json::String(role.clone())).collect());
         let mut claims = terms.claims.clone();
         claims.insert("role".to_owned(), role);
+        claims.extend(terms.plain.clone());
         let status = aval_credential::StatusEntry {
             purpose: terms.purpose.clone(),
             index: terms.index,
@@ -128,7 +136,9 @@ impl Kit {
             valid_from_s: seconds(terms.valid_from_s),
             valid_until_s: Some(seconds(terms.valid_until_s)),
             holder_key: terms.holder_key,
-            schema: None,
+            schema: terms
+                .schema
+                .map(|schema| CredentialSchema { id: schema.urn(), kind: CREDENTIAL_SCHEMA_TYPE.to_owned() }),
         };
         let mut salts = 0u64;
         let mut salt = || {

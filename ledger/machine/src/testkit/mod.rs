@@ -1,7 +1,7 @@
 //! A network in a box: for the tests of this crate and the ones above it, for simulations, and for the benchmark.
 //!
-//! A [`Kit`] is a genesis with everybody's keys, made from a seed: validators with operators, an accredited issuer,
-//! and as many companies as one asks for. It issues real credentials, and its parties sign real transactions. It also
+//! A [`Kit`] is a genesis with everybody's keys, made from a seed: validators with operators, a root and the issuer that
+//! it accredits, and as many companies as one asks for. It issues real credentials, and its parties sign real transactions. It also
 //! holds a small ledger in memory, for those who have none of their own.
 //!
 //! ```
@@ -24,7 +24,7 @@
 //! ```
 //!
 //! - Transactions are made by a [`Party`] (`create_with`, `create_endorsed`, `present`, `update`, `rotate`,
-//!   `deactivate`), by the kit's issuer (`create_registry`, `revoke`), or freely by a [`Draft`], which can also lie:
+//!   `deactivate`, `accredit`, `send`), by the kit's issuer (`create_registry`, `revoke`), or freely by a [`Draft`], which can also lie:
 //!   another nonce, audience, holder key, window or network.
 //! - A party keeps the version of its DID and moves it on with each operation that it signs. To sign something that
 //!   is going to be refused, clone the party first.
@@ -35,6 +35,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod accreditation;
 mod credential;
 mod draft;
 mod ledger;
@@ -45,11 +46,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aval_codec::sha256;
 use aval_did::{Algorithm, Document, Service, SigningKey, VerificationMethod};
-use aval_types::genesis::{GenesisDid, Governors, Issuer, IssuerType, Parameters, Validator};
+use aval_types::accreditation::Level;
+use aval_types::genesis::{GenesisAccreditation, GenesisDid, Governors, Parameters, Validator};
 use aval_types::node::UNSPECIFIED;
-use aval_types::{Genesis, NetworkId, RegistryId};
+use aval_types::{AccreditationKind, AccreditedType, Genesis, NetworkId, RegistryId};
 use uuid::Uuid;
 
+pub use accreditation::AccreditationTerms;
 pub use credential::{Credential, LIST_SIZE, Terms};
 pub use draft::Draft;
 pub use ledger::TestLedger;
@@ -62,6 +65,15 @@ pub const MEMBERSHIP: &str = "AvalMembershipCredential";
 
 /// The roles that the kit's issuer may give.
 pub const ROLES: [&str; 4] = ["endorser", "member", "observer", "operator"];
+
+/// A type without roles that the root is accredited for besides.
+pub const DIPLOMA: &str = "DiplomaCredential";
+
+/// The roles that the root may let others give, for [`MEMBERSHIP`].
+pub const ROOT_ROLES: [&str; 6] = ["auditor", "endorser", "member", "observer", "operator", "supervisor"];
+
+/// How long the accreditations of genesis last, in seconds.
+pub const ACCREDITED_S: u64 = 20 * 365 * 24 * 3600;
 
 /// What a kit is made from.
 #[derive(Debug, Clone)]
@@ -108,7 +120,9 @@ pub struct Kit {
     genesis_bytes: Vec<u8>,
     network: NetworkId,
     validator_keys: Vec<SigningKey>,
-    /// The accredited issuer, on the ledger from genesis on.
+    /// The root of trust, on the ledger from genesis on.
+    pub root: Party,
+    /// The issuer that the root accredits, on the ledger from genesis on.
     pub issuer: Party,
     /// The validators' operators, who are also the governors.
     pub operators: Vec<Party>,
@@ -139,10 +153,11 @@ impl Kit {
         let operators: Vec<Party> = (0..options.validators)
             .map(|n| Party::new(&options, &format!("operator/{n}"), Algorithm::EdDsa))
             .collect();
+        let root = Party::new(&options, "root", Algorithm::EdDsa);
         let issuer = Party::new(&options, "issuer", Algorithm::EdDsa);
         let validator_keys: Vec<SigningKey> =
             (0..options.validators).map(|n| derive_key(options.seed, &format!("validator/{n}"))).collect();
-        let genesis = genesis(&options, &issuer, &operators, &validator_keys);
+        let genesis = genesis(&options, &root, &issuer, &operators, &validator_keys);
         let genesis_bytes = genesis.to_bytes();
         // Read back, so that a kit never starts from a genesis that a node would refuse.
         let genesis = Genesis::parse(&genesis_bytes).expect("the kit's genesis is valid");
@@ -155,6 +170,7 @@ impl Kit {
             genesis,
             genesis_bytes,
             validator_keys,
+            root,
             issuer,
             operators,
             ledger: TestLedger::new(state),
@@ -251,7 +267,13 @@ impl Kit {
     }
 }
 
-fn genesis(options: &Options, issuer: &Party, operators: &[Party], validator_keys: &[SigningKey]) -> Genesis {
+fn genesis(
+    options: &Options,
+    root: &Party,
+    issuer: &Party,
+    operators: &[Party],
+    validator_keys: &[SigningKey],
+) -> Genesis {
     let entry = |party: &Party| GenesisDid {
         did: party.did.clone(),
         control: party.control(),
@@ -270,7 +292,7 @@ fn genesis(options: &Options, issuer: &Party, operators: &[Party], validator_key
             region: UNSPECIFIED.to_owned(),
         })
         .collect();
-    let roles = ROLES.iter().map(|role| (*role).to_owned()).collect();
+    let expires = (options.time_s + ACCREDITED_S) * 1000;
     Genesis {
         version: 1,
         network: options.network.clone(),
@@ -281,11 +303,37 @@ fn genesis(options: &Options, issuer: &Party, operators: &[Party], validator_key
             threshold: 1,
             members: operators.iter().map(|party| party.did.clone()).collect(),
         },
-        dids: operators.iter().chain([issuer]).map(entry).collect(),
-        issuers: vec![Issuer {
-            did: issuer.did.clone(),
-            types: vec![IssuerType { credential_type: MEMBERSHIP.to_owned(), roles }],
-        }],
+        dids: operators.iter().chain([issuer, root]).map(entry).collect(),
+        accreditations: vec![
+            GenesisAccreditation {
+                did: root.did.clone(),
+                kind: AccreditationKind::Root,
+                parent: None,
+                types: vec![
+                    accredited(MEMBERSHIP, &ROOT_ROLES, Level::High),
+                    accredited(DIPLOMA, &[], Level::High),
+                ],
+                depth: 3,
+                expires,
+            },
+            GenesisAccreditation {
+                did: issuer.did.clone(),
+                kind: AccreditationKind::Issuer,
+                parent: Some(root.did.clone()),
+                types: vec![accredited(MEMBERSHIP, &ROLES, Level::High)],
+                depth: 0,
+                expires,
+            },
+        ],
+    }
+}
+
+/// A type with roles (sorted) and level, as an accreditation lists it.
+pub fn accredited(credential_type: &str, roles: &[&str], level: Level) -> AccreditedType {
+    AccreditedType {
+        credential_type: credential_type.to_owned(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        level,
     }
 }
 

@@ -221,7 +221,7 @@ fn a_state_that_cannot_be_read_is_never_a_verdict() {
     let present = kit.checked(company.present(&kit, &credential));
     let context = kit.next_context();
     let block = [update, present];
-    for prefix in ["did/", "grant/", "issuer/", "registry/", "list/"] {
+    for prefix in ["did/", "grant/", "accreditation/", "registry/", "list/"] {
         for value in [None, Some(&b"not json"[..]), Some(&b"{}"[..])] {
             let broken = Broken { state: kit.state(), prefix, value };
             let result = execute_block(&broken, &context, &block);
@@ -240,8 +240,8 @@ fn genesis_makes_the_first_state_and_refuses_what_cannot_be() {
     let kit = Kit::new(1);
     let keys: Vec<String> =
         kit.state().entries().map(|(key, _)| String::from_utf8(key.to_vec()).unwrap()).collect();
-    assert_eq!(keys.iter().filter(|key| key.starts_with("did/")).count(), 5);
-    assert_eq!(keys.iter().filter(|key| key.starts_with("issuer/")).count(), 1);
+    assert_eq!(keys.iter().filter(|key| key.starts_with("did/")).count(), 6);
+    assert_eq!(keys.iter().filter(|key| key.starts_with("accreditation/")).count(), 2);
     for key in ["validators", "governors", "parameters"] {
         assert!(keys.iter().any(|other| other == key));
     }

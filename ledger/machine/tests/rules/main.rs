@@ -3,6 +3,7 @@
 
 mod blocks;
 mod cost;
+mod directory;
 mod grants;
 mod membership;
 mod model;
@@ -12,6 +13,9 @@ mod random;
 mod refusals;
 mod registries;
 mod selection;
+mod schemas;
+mod trust;
+mod trust_model;
 
 use aval_machine::testkit::Kit;
 use aval_machine::{Checked, ExecuteError, authorize, check, execute_block, propose_block};

@@ -308,8 +308,8 @@ impl Pair {
             let expected = self.world.status.get(&(list, credential.terms.index)).copied().unwrap_or(0);
             prop_assert_eq!(place.value(&chunk), expected);
         }
-        let issuer = self.kit.state().read(state_key::issuer(&self.kit.issuer.did).as_bytes()).unwrap();
-        prop_assert_eq!(issuer.is_some(), self.world.issuer_active);
+        let issuer = self.kit.accreditation(&self.kit.issuer.did).unwrap();
+        prop_assert_eq!(issuer.revoked.is_none(), self.world.issuer_active);
         Ok(())
     }
 }

@@ -7,6 +7,8 @@
 //! | `GET /v1/transactions/{id}` | unknown, pending, refused or final; `wait_ms` waits for final |
 //! | `GET /v1/transactions/{id}/receipt` | the receipt, inside of its proof |
 //! | `GET /1.0/identifiers/{did}` | DID Resolution 1.0, HTTP binding, with a ledger proof |
+//! | `GET /v1/accreditations/{did}?type=&at=` | whether somebody was accredited at a time and by which chain, with proofs |
+//! | `GET /v1/services?kind=` | the directory of services |
 //! | `GET /v1/state?key=` | an entry of the state or its absence, inside of its proof |
 //! | `GET /v1/blocks/{height}` | a block; `…/header` with its certificate; `…/receipt`: what it did on its own |
 //! | `GET /v1/nodes`, `GET /v1/nodes/{key}` | the nodes of the network, how each stands and why |
@@ -20,6 +22,7 @@
 //! Reads go to the ledger on the interface's own threads; no request does more than a bounded number of them.
 
 pub mod accept;
+mod accreditations;
 mod blocks;
 mod layers;
 mod node;
@@ -29,6 +32,7 @@ pub mod problem;
 mod proofs;
 mod resolve;
 pub mod server;
+mod services;
 mod state;
 #[cfg(test)]
 mod tests;

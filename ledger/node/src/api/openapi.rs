@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use std::sync::Arc;
 
 use super::problem::Problem;
-use super::{Context, blocks, node, nodes, resolve, state, transactions};
+use super::{Context, accreditations, blocks, node, nodes, resolve, services, state, transactions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,7 @@ use super::{Context, blocks, node, nodes, resolve, state, transactions};
     tags(
         (name = "transactions", description = "Submitting and tracking"),
         (name = "identifiers", description = "DID Resolution 1.0"),
+        (name = "trust", description = "Accreditations, and who runs what"),
         (name = "ledger", description = "State, blocks and trust"),
         (name = "nodes", description = "The nodes of the network and its validators"),
         (name = "node", description = "The node itself"),
@@ -42,6 +43,8 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(transactions::receipt))
         .routes(routes!(resolve::identifier))
         .routes(routes!(state::entry))
+        .routes(routes!(accreditations::accreditation))
+        .routes(routes!(services::services))
         .routes(routes!(blocks::block))
         .routes(routes!(blocks::block_header))
         .routes(routes!(blocks::block_receipt))

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use aval_did::key::SigningKey;
 use aval_did::{Control, Did, Document, VerificationMethod, inception_hash};
+use aval_types::accreditation::{AccreditationKind, AccreditedType, DEPTH_MAX, Level};
 use aval_types::genesis::{
-    GENESIS_VERSION, Genesis, GenesisDid, Governors, Issuer, IssuerType, Parameters, Validator,
+    GENESIS_VERSION, Genesis, GenesisAccreditation, GenesisDid, Governors, Parameters, Validator,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +20,11 @@ use crate::genesis_file::GenesisFile;
 use crate::key_file::{self, Seed};
 
 const PLAN_FILE: &str = "devnet.json";
+const ROOT_FOLDER: &str = "root";
 const ISSUER_FOLDER: &str = "issuer";
-const ISSUER_KEYS: &str = "keys.json";
+const IDENTITY_KEYS: &str = "keys.json";
+/// How long the accreditations of a development network last: ten years.
+const ACCREDITED_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 const OPERATOR_KEYS: &str = "operator.json";
 /// The method id of the one document key that is made.
 const METHOD: &str = "#key-1";
@@ -133,7 +137,9 @@ impl Layout {
     fn open(home: &Path, plan: &Plan) -> Result<Self, Fault> {
         let home = fs::canonicalize(home).map_err(|error| file_fault("the network", home, &error))?;
         let genesis = GenesisFile::read(&home.join(GENESIS_FILE))?;
-        let issuer = genesis.genesis.issuers.first().map(|issuer| issuer.did.to_string()).unwrap_or_default();
+        let is_issuer = |entry: &&GenesisAccreditation| entry.kind == AccreditationKind::Issuer;
+        let issuer = genesis.genesis.accreditations.iter().find(is_issuer);
+        let issuer = issuer.map(|entry| entry.did.to_string()).unwrap_or_default();
         let nodes = (0..plan.nodes)
             .map(|index| {
                 let folder = home.join(node_name(index));
@@ -161,6 +167,7 @@ impl Layout {
             )));
         }
         make_folder(home)?;
+        let root = Identity::generate(&plan.network)?;
         let issuer = Identity::generate(&plan.network)?;
         let mut validators = Vec::new();
         let mut operators = Vec::new();
@@ -183,13 +190,15 @@ impl Layout {
             config.api.listen = local(plan.base_port + index);
             Home::new(&folder, config).write()?;
         }
-        let genesis = genesis(plan, validators, &operators, &issuer);
+        let genesis = genesis(plan, validators, &operators, &root, &issuer);
         let bytes = genesis.to_bytes();
         GenesisFile::parse(bytes.clone())
             .map_err(|reason| Fault::failed(format!("the genesis file would not be valid: {reason}")))?;
         write_new(&home.join(GENESIS_FILE), &bytes, 0o644)?;
-        make_folder(&home.join(ISSUER_FOLDER))?;
-        key_file::write(&home.join(ISSUER_FOLDER).join(ISSUER_KEYS), &issuer)?;
+        for (folder, identity) in [(ROOT_FOLDER, &root), (ISSUER_FOLDER, &issuer)] {
+            make_folder(&home.join(folder))?;
+            key_file::write(&home.join(folder).join(IDENTITY_KEYS), identity)?;
+        }
         let text = serde_json::to_string_pretty(plan).unwrap_or_default() + "\n";
         write_new(&home.join(PLAN_FILE), text.as_bytes(), 0o644)?;
         Self::open(home, plan)
@@ -217,7 +226,7 @@ impl Layout {
 
     /// Where the issuer's keys are.
     pub(super) fn issuer_keys(&self) -> PathBuf {
-        self.home.join(ISSUER_FOLDER).join(ISSUER_KEYS)
+        self.home.join(ISSUER_FOLDER).join(IDENTITY_KEYS)
     }
 
     /// The validators.
@@ -226,14 +235,22 @@ impl Layout {
     }
 }
 
-fn genesis(plan: &Plan, validators: Vec<Validator>, operators: &[Identity], issuer: &Identity) -> Genesis {
+fn genesis(
+    plan: &Plan,
+    validators: Vec<Validator>,
+    operators: &[Identity],
+    root: &Identity,
+    issuer: &Identity,
+) -> Genesis {
+    let time = clock::now_ms();
     let members: Vec<Did> = operators.iter().map(|operator| operator.did.clone()).collect();
     let quorum = members.len() - members.len().saturating_sub(1) / 3;
-    let dids = std::iter::once(issuer).chain(operators).map(|identity| identity.inception.clone()).collect();
+    let dids =
+        [root, issuer].into_iter().chain(operators).map(|identity| identity.inception.clone()).collect();
     Genesis {
         version: GENESIS_VERSION,
         network: plan.network.clone(),
-        time: clock::now_ms(),
+        time,
         parameters: Parameters {
             block_bytes_max: 4 << 20,
             block_transactions_max: 4096,
@@ -245,14 +262,39 @@ fn genesis(plan: &Plan, validators: Vec<Validator>, operators: &[Identity], issu
         validators,
         governors: Governors { threshold: u32::try_from(quorum).unwrap_or(1), members },
         dids,
-        issuers: vec![Issuer {
-            did: issuer.did.clone(),
-            types: vec![IssuerType {
-                credential_type: "AvalMembershipCredential".to_owned(),
-                roles: vec!["endorser".to_owned(), "member".to_owned()],
-            }],
-        }],
+        accreditations: vec![
+            GenesisAccreditation {
+                did: root.did.clone(),
+                kind: AccreditationKind::Root,
+                parent: None,
+                types: accredited_types(),
+                depth: DEPTH_MAX,
+                expires: time + ACCREDITED_MS,
+            },
+            GenesisAccreditation {
+                did: issuer.did.clone(),
+                kind: AccreditationKind::Issuer,
+                parent: Some(root.did.clone()),
+                types: accredited_types(),
+                depth: 0,
+                expires: time + ACCREDITED_MS,
+            },
+        ],
     }
+}
+
+/// What the root and the issuer of a development network are accredited for: everything that has a role on the ledger.
+fn accredited_types() -> Vec<AccreditedType> {
+    let accredited = |credential_type: &str, roles: [&str; 2]| AccreditedType {
+        credential_type: credential_type.to_owned(),
+        roles: roles.map(str::to_owned).into(),
+        level: Level::High,
+    };
+    vec![
+        accredited("AvalMembershipCredential", ["endorser", "member"]),
+        accredited("AvalNodeCredential", ["observer", "operator"]),
+        accredited("AvalSupervisionCredential", ["auditor", "supervisor"]),
+    ]
 }
 
 fn node_name(index: u16) -> String {

@@ -3,14 +3,15 @@
 //! ```text
 //! <home>/genesis.json          the network's genesis file
 //! <home>/devnet.json           what was made: label, ports
-//! <home>/issuer/keys.json      the accredited issuer's DID and keys, for aval-identityd
+//! <home>/root/keys.json        the DID and keys of the root of trust, for `aval accreditation grant --keys`
+//! <home>/issuer/keys.json      the DID and keys of the issuer that it accredits, for aval-identityd
 //! <home>/node-<i>/             a validator: config.json, node.key, ledger/, engine/, node.log
 //! <home>/node-<i>/operator.json  the DID and keys of its operator, who is a governor as well
 //! ```
 //!
 //! Secrets of a development network lie in files of mode 0600 and are worth nothing outside of it.
 //!
-//! The key files of issuer and operators have one form ([`layout::Identity`]):
+//! The key files of root, issuer and operators have one form ([`layout::Identity`]):
 //!
 //! ```json
 //! {"did": "did:aval:devnet:Qm…",

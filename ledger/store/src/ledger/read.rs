@@ -26,6 +26,23 @@ impl Ledger {
         self.storage().read(Column::State, key)
     }
 
+    /// The newest finalized entries whose keys begin with `prefix` and come after `after`, in the order of their keys.
+    pub fn state_after(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        // The least key behind one is that key and a zero byte; the least behind a prefix has a higher last byte.
+        let from = after.map_or_else(|| prefix.to_vec(), |after| [after, &[0]].concat());
+        let mut to = prefix.to_vec();
+        match to.last_mut() {
+            Some(last) if *last < u8::MAX => *last += 1,
+            _ => return Ok(Vec::new()),
+        }
+        self.storage().scan(Column::State, &from, &to, limit)
+    }
+
     /// The value under a state key after the block at `height`.
     pub fn state_at(&self, key: &[u8], height: u64) -> Result<Option<Vec<u8>>, StoreError> {
         self.require_height(height)?;

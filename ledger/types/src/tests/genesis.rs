@@ -59,8 +59,34 @@ fn a_file_that_cannot_start_a_network_is_refused_with_a_reason() {
     refused("an unknown governor", &|genesis| genesis.governors.members = vec![company().did()]);
     refused("threshold 0", &|genesis| genesis.governors.threshold = 0);
     refused("threshold 2 of 1", &|genesis| genesis.governors.threshold = 2);
-    refused("an unknown issuer", &|genesis| genesis.issuers[0].did = company().did());
-    refused("an issuer without types", &|genesis| genesis.issuers[0].types.clear());
+    refused("an unknown issuer", &|genesis| genesis.accreditations[1].did = company().did());
+    refused("an issuer without types", &|genesis| genesis.accreditations[1].types.clear());
+    refused("an issuer before its root", &|genesis| genesis.accreditations.swap(0, 1));
+    refused("an issuer without a root", &|genesis| drop(genesis.accreditations.remove(0)));
+    refused("an issuer without a parent", &|genesis| genesis.accreditations[1].parent = None);
+    refused("a root with a parent", &|genesis| {
+        genesis.accreditations[0].parent = Some(genesis.accreditations[1].did.clone());
+    });
+    refused("an accreditation twice", &|genesis| {
+        genesis.accreditations.push(genesis.accreditations[1].clone());
+    });
+    refused("an accreditation that outlives its parent", &|genesis| {
+        genesis.accreditations[1].expires += 1000;
+    });
+    refused("an accreditation that is over", &|genesis| {
+        genesis.accreditations[1].expires = genesis.time;
+    });
+    refused("an accreditation for another type than its parent's", &|genesis| {
+        genesis.accreditations[1].types[0].credential_type = "Other".to_owned();
+    });
+    refused("an accreditation for a further role", &|genesis| {
+        genesis.accreditations[1].types[0].roles = vec!["operator".to_owned()];
+    });
+    refused("an accreditation above its parent's level", &|genesis| {
+        genesis.accreditations[0].types[0].level = crate::accreditation::Level::Low;
+    });
+    refused("an issuer with somebody below", &|genesis| genesis.accreditations[1].depth = 1);
+    refused("a root that is too deep", &|genesis| genesis.accreditations[0].depth = 4);
     refused("a DID twice", &|genesis| genesis.dids.push(genesis.dids[0].clone()));
     refused("a DID of another inception", &|genesis| {
         genesis.dids[0].document = company().create.document;

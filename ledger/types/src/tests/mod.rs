@@ -1,5 +1,6 @@
 //! The tests of this crate, and the people and networks they share.
 
+mod accreditation;
 mod block;
 mod errors;
 mod forged;
@@ -17,8 +18,9 @@ use aval_did::{
 use uuid::Uuid;
 
 use crate::{
+    accreditation::{AccreditationKind, AccreditedType, Level},
     action::{Action, CredentialPresent, DidCreate, RegistryCreate, RegistryUpdate, StatusChange},
-    genesis::{Genesis, GenesisDid, Governors, Issuer, IssuerType, Parameters, Validator},
+    genesis::{Genesis, GenesisAccreditation, GenesisDid, Governors, Parameters, Validator},
     grant::{Grant, StatusEntry},
     network::NetworkId,
     registry::{Purpose, RegistryId},
@@ -91,7 +93,7 @@ pub(crate) fn issuer() -> Person {
 
 /// Four validators, operated and governed by the issuer.
 pub(crate) fn genesis() -> Genesis {
-    let issuer = issuer();
+    let (issuer, root) = (issuer(), root());
     let validators = (1..=4u8)
         .map(|number| Validator {
             name: format!("validator-{number}"),
@@ -116,19 +118,42 @@ pub(crate) fn genesis() -> Genesis {
         },
         validators,
         governors: Governors { threshold: 1, members: vec![issuer.did()] },
-        dids: vec![GenesisDid {
-            did: issuer.did(),
-            control: issuer.create.control.clone(),
-            document: issuer.create.document.clone(),
-        }],
-        issuers: vec![Issuer {
-            did: issuer.did(),
-            types: vec![IssuerType {
-                credential_type: "AvalMembershipCredential".to_owned(),
-                roles: vec!["endorser".to_owned(), "member".to_owned()],
-            }],
-        }],
+        dids: [&issuer, &root]
+            .map(|person| GenesisDid {
+                did: person.did(),
+                control: person.create.control.clone(),
+                document: person.create.document.clone(),
+            })
+            .into(),
+        accreditations: vec![
+            accreditation(&root, AccreditationKind::Root, None),
+            accreditation(&issuer, AccreditationKind::Issuer, Some(root.did())),
+        ],
     }
+}
+
+fn accreditation(person: &Person, kind: AccreditationKind, parent: Option<Did>) -> GenesisAccreditation {
+    GenesisAccreditation {
+        did: person.did(),
+        kind,
+        parent,
+        types: vec![membership()],
+        depth: if kind == AccreditationKind::Root { 3 } else { 0 },
+        expires: (TIME_S + 10 * 365 * 86_400) * 1000,
+    }
+}
+
+pub(crate) fn membership() -> AccreditedType {
+    AccreditedType {
+        credential_type: "AvalMembershipCredential".to_owned(),
+        roles: vec!["endorser".to_owned(), "member".to_owned()],
+        level: Level::High,
+    }
+}
+
+/// The root of trust.
+pub(crate) fn root() -> Person {
+    Person::new(7)
 }
 
 pub(crate) fn validator_key(number: u8) -> SigningKey {

@@ -53,7 +53,14 @@ pub(super) fn check(payload: &Payload) -> Result<(), Reject> {
         | Action::NodeUpdate(_)
         | Action::NodeLeave(_)
         | Action::NodeEvidence(_)
-        | Action::RegistryCreate(_) => {
+        | Action::RegistryCreate(_)
+        | Action::AccreditationGrant(_)
+        | Action::AccreditationRevoke(_)
+        | Action::SchemaPublish(_)
+        | Action::SchemaDeprecate(_)
+        | Action::AnchorCreate(_)
+        | Action::ServiceRegister(_)
+        | Action::ServiceRemove(_) => {
             expect_no_endorser(payload)?;
             expect_sender_alone(payload)?;
             expect_no_presentation(payload)
