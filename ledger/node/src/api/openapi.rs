@@ -41,6 +41,7 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(transactions::receipt))
         .routes(routes!(resolve::identifier))
         .routes(routes!(state::entry))
+        .routes(routes!(blocks::run))
         .routes(routes!(blocks::block))
         .routes(routes!(blocks::block_header))
         .routes(routes!(blocks::block_receipt))
