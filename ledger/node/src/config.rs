@@ -44,7 +44,7 @@ pub struct Config {
     /// The REST interface.
     #[serde(default)]
     pub api: ApiConfig,
-    /// The connections between validators.
+    /// The connections between nodes.
     #[serde(default)]
     pub peers: PeersConfig,
     /// The pool of waiting transactions.
@@ -83,14 +83,25 @@ impl Default for ApiConfig {
     }
 }
 
-/// The connections between validators.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The connections between nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PeersConfig {
-    /// Address and port; by default those that the genesis file gives for this node's key.
+    /// Address and port; by default those that the genesis file gives for this node's key, and for a node that is not in
+    /// that file any free port of the loopback interface, which is enough for who only calls others.
     pub listen: Option<SocketAddr>,
-    /// Addresses by validator key (multikey) that replace those of the genesis file.
+    /// Addresses by node key (multikey) that go before those on the ledger. They admit nobody.
     pub addresses: BTreeMap<String, SocketAddr>,
+    /// A node, as `http://HOST:PORT`, from which missing blocks are fetched before the start. They are verified.
+    pub join: Option<String>,
+    /// Nodes that may be connected at the same time, validators before observers. Each takes about half a megabyte.
+    pub connections_max: usize,
+}
+
+impl Default for PeersConfig {
+    fn default() -> Self {
+        Self { listen: None, addresses: BTreeMap::new(), join: None, connections_max: 64 }
+    }
 }
 
 /// Bounds of the pool of waiting transactions.
@@ -230,6 +241,9 @@ impl Config {
     fn check(&self) -> Result<(), &'static str> {
         if !(1..=64).contains(&self.api.threads) {
             return Err("api.threads must lie between 1 and 64");
+        }
+        if !(4..=1024).contains(&self.peers.connections_max) {
+            return Err("peers.connectionsMax must lie between 4 and 1024");
         }
         if self.api.requests_max == 0 || self.api.waiting_max == 0 || self.api.timeout_ms == 0 {
             return Err("api.requestsMax, api.waitingMax and api.timeoutMs must not be 0");

@@ -9,6 +9,9 @@
 //!
 //! Around it, production puts the REST interface and a ledger on disk, and the simulation a ledger in memory.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,18 +21,23 @@ use aval_store::Ledger;
 use aval_types::{Genesis, NetworkId};
 use tracing::{debug, warn};
 
-use crate::engine::{EngineError, Links, SealedBlock, Settings};
+use crate::engine::{Built, EngineError, Links, SealedBlock, Settings};
 use crate::executor::{Executor, ExecutorOptions, LedgerHistory, install_genesis};
 use crate::gossip::Gossip;
 use crate::ingress::{Gate, Ingress, Publish};
 use crate::mempool::{Limits, Mempool};
 use crate::metrics::Metrics;
+use crate::roster::Roster;
 use crate::runtime::{SharedRuntime, offload};
 
 /// Heights that one call of the ledger's housekeeping looks at.
 const HOUSEKEEPING_HEIGHTS_MAX: usize = 512;
-/// An idle validator may be this much slower than the heartbeat before the others change the leader.
-const LEADER_SLACK_MS: u64 = 1_000;
+/// Witnesses of so many of the newest blocks stay, however old: who makes or judges the next block needs the ones below.
+const WITNESS_BLOCKS_KEPT: u64 = 64;
+/// How often a node that makes no blocks hands what waits on again, and how much of it.
+const REPUBLISH_INTERVAL: Duration = Duration::from_secs(3);
+const REPUBLISH_TRANSACTIONS_MAX: usize = 256;
+const REPUBLISH_BYTES_MAX: usize = 1 << 20;
 
 /// A network as its genesis file defines it.
 #[derive(Clone, Debug)]
@@ -47,23 +55,40 @@ impl Network {
     pub fn parse(bytes: &[u8]) -> Result<Self, aval_types::GenesisError> {
         let genesis = Genesis::parse(bytes)?;
         let hash = Genesis::hash_of(bytes);
+        Self::new(genesis, hash)
+    }
+
+    /// The network of a genesis whose file has this hash.
+    pub fn new(genesis: Genesis, hash: Hash) -> Result<Self, aval_types::GenesisError> {
         let id = genesis.network_id(hash)?;
         Ok(Self { genesis, hash, id })
     }
 
-    /// What the engine must know, for the validator whose key has this seed.
+    /// Blocks of an epoch: fixed for good by the genesis file.
+    pub fn epoch_blocks(&self) -> NonZeroU64 {
+        // A genesis file with another value than one above zero is not read.
+        NonZeroU64::new(self.genesis.parameters.validators.epoch_blocks).unwrap_or(NonZeroU64::MIN)
+    }
+
+    /// What the executor goes by. See [`ExecutorOptions::block_interval`].
+    pub fn executor_options(&self, block_interval: Duration) -> ExecutorOptions {
+        ExecutorOptions {
+            network: self.id.clone(),
+            parameters: self.genesis.parameters.clone(),
+            block_interval,
+        }
+    }
+
+    /// What the engine must know, for the node whose key has this seed.
     pub fn engine_settings(&self, genesis_block: SealedBlock, key_seed: [u8; 32]) -> Settings {
-        let parameters = &self.genesis.parameters;
         Settings {
             genesis: genesis_block,
             network: self.hash,
-            validators: self.genesis.validator_keys(),
+            epoch_blocks: self.epoch_blocks(),
             key_seed,
-            block_bytes_max: parameters.block_bytes_max as usize,
+            joined_height: None,
+            block_bytes_max: aval_types::limits::BLOCK_BYTES_MAX,
             partition_prefix: String::new(),
-            leader_timeout_ms: parameters
-                .leader_timeout_ms
-                .max(parameters.heartbeat_ms.saturating_add(LEADER_SLACK_MS)),
         }
     }
 }
@@ -75,11 +100,17 @@ pub struct CoreOptions {
     pub mempool: Limits,
     /// See [`ExecutorOptions::block_interval`].
     pub block_interval: Duration,
+    /// Addresses of nodes by key, which go before the registered ones.
+    pub addresses: BTreeMap<[u8; 32], SocketAddr>,
 }
 
 impl Default for CoreOptions {
     fn default() -> Self {
-        Self { mempool: Limits::default(), block_interval: Duration::from_millis(100) }
+        Self {
+            mempool: Limits::default(),
+            block_interval: Duration::from_millis(100),
+            addresses: BTreeMap::new(),
+        }
     }
 }
 
@@ -95,8 +126,10 @@ pub struct Core {
     pub mempool: Arc<Mempool<Checked>>,
     /// The way in.
     pub ingress: Ingress,
-    /// The way to the other validators.
+    /// The way to the other nodes.
     pub gossip: Arc<Gossip>,
+    /// Who takes part.
+    pub roster: Arc<Roster>,
     /// Blocks.
     pub executor: Arc<Executor>,
     /// What is counted.
@@ -122,29 +155,48 @@ impl Core {
             publisher.publish(checked.block_transaction().clone());
         });
         let ingress = Ingress::start(runtime.clone(), gate, publish);
+        let roster = Roster::new(ledger.clone(), network.epoch_blocks(), options.addresses);
         let executor = Executor::new(
             runtime.clone(),
             ledger.clone(),
             mempool.clone(),
             gossip.clone(),
             Arc::new(ingress.clone()),
-            ExecutorOptions {
-                network: network.id.clone(),
-                parameters: network.genesis.parameters.clone(),
-                block_interval: options.block_interval,
-            },
+            roster.clone(),
+            network.executor_options(options.block_interval),
         )
         .map_err(|error| EngineError::Build(error.to_string()))?;
         let told = executor.clone();
         gossip.start(move || told.newest().height);
-        let core = Arc::new(Self { network, runtime, ledger, mempool, ingress, gossip, executor, metrics });
+        let core = Arc::new(Self { network, runtime, ledger, mempool, ingress, gossip, roster, executor, metrics });
         core.clone().spawn_housekeeping();
+        core.clone().spawn_republishing();
         Ok(core)
     }
 
-    /// The committed blocks, for the engine.
-    pub fn history(&self) -> Arc<LedgerHistory> {
-        Arc::new(LedgerHistory::new(self.ledger.clone()))
+    /// What the engine works with. `application` is the executor, but in tests of faults.
+    pub fn built<A>(&self, application: Arc<A>) -> Built<A> {
+        let history = Arc::new(LedgerHistory::new(self.ledger.clone()));
+        Built { application, history, membership: self.roster.clone() }
+    }
+
+    /// A node that does not vote never makes a block, so what it took in must not depend on one message getting through.
+    fn spawn_republishing(self: Arc<Self>) {
+        let runtime = self.runtime.clone();
+        runtime.spawn(
+            "republishing",
+            Box::pin(async move {
+                loop {
+                    self.runtime.sleep(REPUBLISH_INTERVAL).await;
+                    if self.roster.place().votes {
+                        continue;
+                    }
+                    for waiting in self.mempool.candidates(REPUBLISH_BYTES_MAX, REPUBLISH_TRANSACTIONS_MAX) {
+                        self.gossip.publish(waiting.block_transaction().clone());
+                    }
+                }
+            }),
+        );
     }
 
     /// Erases witnesses whose retention is over and prunes what the configured history does not keep, now and then.
@@ -160,7 +212,9 @@ impl Core {
                     let before_ms = self.runtime.now_ms().saturating_sub(retention_ms);
                     let ledger = self.ledger.clone();
                     let done = offload(&*self.runtime, move || {
-                        let erased = ledger.erase_witnesses(before_ms, HOUSEKEEPING_HEIGHTS_MAX)?;
+                        let newest = ledger.require_head()?.height();
+                        let kept = ledger.header(newest.saturating_sub(WITNESS_BLOCKS_KEPT))?.time_ms;
+                        let erased = ledger.erase_witnesses(before_ms.min(kept), HOUSEKEEPING_HEIGHTS_MAX)?;
                         Ok::<_, aval_store::StoreError>((erased, ledger.prune(HOUSEKEEPING_HEIGHTS_MAX)?))
                     })
                     .await;

@@ -119,8 +119,8 @@ fn examine(path: &Path) -> Vec<Check> {
             Some(validator) => checks.add("validator", Verdict::Ok, format!("the key is that of {}", validator.name)),
             None => checks.add(
                 "validator",
-                Verdict::Failed,
-                "the key is none of the genesis file's validators: use the key or the genesis file that belong together",
+                Verdict::Warning,
+                "the key is none of the genesis file's validators: it has to be registered on the ledger",
             ),
         }
     }

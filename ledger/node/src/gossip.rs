@@ -23,7 +23,7 @@ use aval_types::block::{BlockTransaction, Mode, decode_body, encode_body, transa
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::sync::Notify;
 
-use crate::engine::{Links, MESSAGE_BYTES_MAX};
+use crate::engine::{Audience, Links, MESSAGE_BYTES_MAX};
 use crate::runtime::SharedRuntime;
 
 const KIND_TRANSACTIONS: u8 = 1;
@@ -154,7 +154,7 @@ impl Gossip {
         let mut message = BytesMut::with_capacity(9);
         message.put_u8(KIND_STATUS);
         message.put_u64(height);
-        let _ = self.links.broadcast(message.freeze());
+        let _ = self.links.broadcast(Audience::Everybody, message.freeze());
     }
 
     fn flush(&self) {
@@ -182,7 +182,7 @@ impl Gossip {
         message.put_u8(KIND_TRANSACTIONS);
         message.put_slice(&body);
         // Dropped if the network is slower than the clients: the transactions stay in this node's pool.
-        let _ = self.links.broadcast(Bytes::from(message));
+        let _ = self.links.broadcast(Audience::Validators, Bytes::from(message));
     }
 }
 
@@ -217,7 +217,7 @@ mod tests {
         gossip.flush();
         gossip.tell_height(7);
         let sink = Sink::default();
-        while let Ok(message) = outgoing.try_recv() {
+        while let Ok((_, message)) = outgoing.try_recv() {
             assert!(message.len() <= MESSAGE_BYTES_MAX);
             gossip.receive([9; 32], &message, &sink);
         }

@@ -5,12 +5,15 @@
 //!
 //! - [`runtime`] clock, sleep, tasks and randomness, the same for production and simulation;
 //! - [`ingress`] checks what clients and other validators send, and [`mempool`] keeps it until it is in a block;
-//! - [`gossip`] hands submitted transactions to the other validators;
+//! - [`gossip`] hands submitted transactions to the validators;
+//! - [`roster`] says who votes and who may be connected, as the committed state has it;
 //! - [`engine`] the port to the consensus engine, and the only folder that names it;
 //! - [`executor`] proposes, verifies and commits blocks on the state machine;
+//! - [`join`] brings a new node to the newest block, verifying all of it;
 //! - [`core`] puts these together to a node without sockets and RocksDB.
 
 pub mod api;
+pub mod block_run;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -23,10 +26,12 @@ pub mod fault;
 pub mod genesis_file;
 pub mod gossip;
 pub mod ingress;
+pub mod join;
 pub mod key_file;
 pub mod mempool;
 pub mod metrics;
 mod probe;
+pub mod roster;
 pub mod runtime;
 pub mod stop;
 

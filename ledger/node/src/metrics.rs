@@ -66,8 +66,16 @@ pub struct Metrics {
     pub height: Level,
     /// Time of the newest final block, seconds since 1970.
     pub block_time_s: Level,
-    /// Validators connected.
+    /// Other nodes connected.
     pub peers: Level,
+    /// Other nodes that may be connected.
+    pub peers_admitted: Level,
+    /// The epoch that the node takes part in.
+    pub epoch: Level,
+    /// Validators of that epoch.
+    pub validators: Level,
+    /// 1 if the node votes in it.
+    pub votes: Level,
     resident_memory: Level,
     cpu_ms: Level,
 }
@@ -100,6 +108,10 @@ impl Metrics {
             height: Level::default(),
             block_time_s: Level::default(),
             peers: Level::default(),
+            peers_admitted: Level::default(),
+            epoch: Level::default(),
+            validators: Level::default(),
+            votes: Level::default(),
             resident_memory: Level::default(),
             cpu_ms: Level::default(),
         };
@@ -140,7 +152,11 @@ impl Metrics {
             Unit::Seconds,
             self.block_time_s.clone(),
         );
-        registry.register("peers", "Validators connected", self.peers.clone());
+        registry.register("peers", "Other nodes connected", self.peers.clone());
+        registry.register("peers_admitted", "Other nodes that may be connected", self.peers_admitted.clone());
+        registry.register("epoch", "Epoch that the node takes part in", self.epoch.clone());
+        registry.register("validators", "Validators of the epoch", self.validators.clone());
+        registry.register("votes", "Whether the node votes in the epoch", self.votes.clone());
         registry.register_with_unit(
             "process_resident_memory",
             "Resident memory of the process",

@@ -218,7 +218,7 @@ fn each_fault_of_a_folder_is_one_sentence_and_leaves_the_data_as_it_was() {
     let other = prepared.folder.path().join("other");
     assert_eq!(code(&run(&["init", "--home", other.to_str().unwrap()])), 0);
     fs::copy(other.join("node.key"), inside("node.key")).unwrap();
-    fails(3, "is not one of the validators");
+    fails(3, "is not admitted to the network");
     fs::write(inside("node.key"), &key).unwrap();
 
     let taken = TcpListener::bind(("127.0.0.1", prepared.port())).unwrap();

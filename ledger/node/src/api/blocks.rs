@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::problem::Problem;
 use super::transactions::IMMUTABLE;
 use super::{Context, Shared, proofs};
+use crate::block_run;
 use crate::clock;
 
 /// Media type of a block's bytes.
@@ -151,6 +152,39 @@ pub(super) async fn block(
         Format::Json => Json(view(&context, &block)?).into_response(),
     };
     Ok(cacheable(response, is_fixed))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RunQuery {
+    /// Height of the first block.
+    from: u64,
+    /// Blocks at most, up to 512.
+    count: Option<u64>,
+}
+
+/// Consecutive final blocks, for a node that joins.
+///
+/// As bytes (specs/wire.md, "Run of blocks"), stripped, each with its certificate. Ends early when it gets long, or at the
+/// newest final block; empty if that is below `from`.
+#[utoipa::path(
+    get, path = "/v1/blocks", tag = "ledger", params(RunQuery),
+    responses(
+        (status = 200, description = "The blocks", body = String, content_type = "application/octet-stream"),
+        (status = 400, description = "The query cannot be read", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn run(
+    State(context): Shared,
+    Query(query): Query<RunQuery>,
+) -> Result<Response, Problem> {
+    let count = query.count.unwrap_or(block_run::BLOCKS_MAX);
+    let ledger = context.ledger().clone();
+    // Up to some megabytes from the disk.
+    let bytes = tokio::task::spawn_blocking(move || block_run::encode(&ledger, query.from, count)).await;
+    Ok(binary(bytes.map_err(|_| Problem::internal())??))
 }
 
 /// A final header with the proof that it is final.

@@ -13,6 +13,7 @@
 //! | `GET /v1/blocks/{height}` | a block; `…/header` with its certificate; `…/receipt`: what it did on its own |
 //! | `GET /v1/nodes`, `GET /v1/nodes/{key}` | the nodes of the network, how each stands and why |
 //! | `GET /v1/trust-chain` | the changes of the validator set, each with its certificate |
+//! | `GET /v1/blocks?from=` | a run of blocks with certificates, for a node that joins |
 //! | `GET /v1/checkpoint` | the newest certified header |
 //! | `GET /v1/genesis` | the genesis file, byte for byte |
 //! | `GET /v1/status`, `/health`, `/ready`, `/metrics`, `/openapi.json` | the node itself |
@@ -63,8 +64,6 @@ pub const BODY_BYTES_MAX: usize = 128 * 1024;
 pub struct NodeInfo {
     /// The node's network key, as a multikey.
     pub key: String,
-    /// The name that the genesis file gives it, if it is a validator.
-    pub name: Option<String>,
 }
 
 /// Everything that the interface needs.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aval_codec::Hash;
+use aval_did::PublicKey;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -13,8 +14,10 @@ use utoipa::ToSchema;
 use super::problem::Problem;
 use super::{Context, Shared};
 use crate::clock;
+use crate::engine::Membership as _;
+use crate::roster::{Admission, RegisteredNode};
 
-/// A validator counts as connected if it was heard within this time; each tells its height every 2 s.
+/// A node counts as connected if it was heard within this time; each tells its height every 2 s.
 const PEER_SILENCE_MS: u64 = 10_000;
 /// Heights that a node may be behind and still count as in step.
 const LAG_MAX: u64 = 8;
@@ -53,14 +56,17 @@ pub(super) struct Status {
     tip: u64,
     /// Oldest height whose state can be asked.
     oldest_height: u64,
-    /// `validator` or `observer`.
+    /// `validator`: votes in this epoch. `candidate`: registered to, but not in this epoch's set. `observer`: follows.
+    /// `stranger`: not admitted any more.
     role: &'static str,
-    /// The node's name in the genesis file.
+    /// The name under which the node is registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// The node's network key.
     key: String,
-    /// The other validators.
+    /// The epoch that this node takes part in.
+    epoch: EpochView,
+    /// The other nodes that are admitted.
     peers: Vec<PeerView>,
     /// Transactions waiting.
     waiting: usize,
@@ -68,12 +74,37 @@ pub(super) struct Status {
     version: &'static str,
 }
 
-/// Another validator.
+/// An epoch: blocks with one validator set.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct EpochView {
+    number: u64,
+    /// Height of its last block, after which the set may be another.
+    last_height: u64,
+    /// Keys of its validators, in the order of signer indices.
+    validators: Vec<String>,
+    /// Whether this node votes in it.
+    votes: bool,
+}
+
+/// Another node that is admitted.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PeerView {
     name: String,
     key: String,
+    /// The DID of who operates it.
+    operator: String,
+    /// `validator`, `candidate` or `observer`.
+    role: &'static str,
+    /// How it stands: `validating`, `leaving`, `candidate`, `suspended` or `observing`.
+    status: &'static str,
+    /// Why it is admitted: `genesis` (it stands on the genesis file), `grant` (its operator has a live one), or the code of
+    /// what speaks against a validator that stays until the end of the epoch.
+    reason: &'static str,
+    /// Where it listens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     /// Whether it was heard in the last seconds.
     connected: bool,
     /// The height it told last.
@@ -98,6 +129,8 @@ pub(super) async fn status(State(context): Shared) -> Result<Json<Status>, Probl
     let now_ms = context.now_ms();
     let sync = sync(&context, head.header().time_ms, head.height(), now_ms);
     let node = &context.parts.node;
+    let admission = core.roster.admission()?;
+    let own = admission.nodes.iter().find(|admitted| multikey(&admitted.key) == node.key);
     Ok(Json(Status {
         network: context.network().to_string(),
         label: context.network().label().to_owned(),
@@ -111,34 +144,49 @@ pub(super) async fn status(State(context): Shared) -> Result<Json<Status>, Probl
         sync: sync.word(),
         tip: core.executor.tip().max(head.height()),
         oldest_height: context.ledger().oldest_height(),
-        role: if node.name.is_some() { "validator" } else { "observer" },
-        name: node.name.clone(),
+        role: own.map_or("stranger", RegisteredNode::role),
+        name: own.map(|own| own.name.clone()),
         key: node.key.clone(),
-        peers: peers(&context, now_ms),
+        epoch: epoch(&context)?,
+        peers: peers(&context, &admission, now_ms),
         waiting: core.mempool.usage().entries,
         version: env!("CARGO_PKG_VERSION"),
     }))
 }
 
-fn peers(context: &Context, now_ms: u64) -> Vec<PeerView> {
+fn multikey(key: &[u8; 32]) -> String {
+    PublicKey::Ed25519(*key).to_multikey()
+}
+
+fn epoch(context: &Context) -> Result<EpochView, Problem> {
+    let roster = &context.parts.core.roster;
+    let place = roster.place();
+    let validators = roster.validators(place.epoch)?.unwrap_or_default();
+    Ok(EpochView {
+        number: place.epoch,
+        last_height: (place.epoch + 1).saturating_mul(roster.epoch_blocks().get()).saturating_sub(1),
+        validators: validators.iter().map(multikey).collect(),
+        votes: place.votes,
+    })
+}
+
+fn peers(context: &Context, admission: &Admission, now_ms: u64) -> Vec<PeerView> {
     let heard = context.parts.core.gossip.peers();
-    context
-        .parts
-        .genesis
-        .genesis
-        .validators
-        .iter()
-        .filter(|validator| validator.key.to_multikey() != context.parts.node.key)
-        .map(|validator| {
-            let peer = heard.iter().find(|peer| Some(peer.key) == validator.ed25519_key());
-            PeerView {
-                name: validator.name.clone(),
-                key: validator.key.to_multikey(),
-                connected: peer.is_some_and(|peer| now_ms.saturating_sub(peer.heard_ms) < PEER_SILENCE_MS),
-                height: peer.map(|peer| peer.height),
-            }
-        })
-        .collect()
+    let view = |node: &RegisteredNode| {
+        let peer = heard.iter().find(|peer| peer.key == node.key);
+        PeerView {
+            name: node.name.clone(),
+            key: multikey(&node.key),
+            operator: node.operator.to_string(),
+            role: node.role(),
+            status: node.status.name(),
+            reason: node.why,
+            address: node.address.map(|address| address.to_string()),
+            connected: peer.is_some_and(|peer| now_ms.saturating_sub(peer.heard_ms) < PEER_SILENCE_MS),
+            height: peer.map(|peer| peer.height),
+        }
+    };
+    admission.nodes.iter().map(view).filter(|peer| peer.key != context.parts.node.key).collect()
 }
 
 /// How a node stands to the network.
@@ -226,6 +274,16 @@ fn measure(context: &Arc<Context>) -> String {
     metrics.height.set(newest.height);
     metrics.block_time_s.set(newest.time_ms / 1000);
     let now_ms = context.now_ms();
-    metrics.peers.set(peers(context, now_ms).iter().filter(|peer| peer.connected).count() as u64);
+    if let Ok(admission) = core.roster.admission() {
+        let peers = peers(context, &admission, now_ms);
+        metrics.peers.set(peers.iter().filter(|peer| peer.connected).count() as u64);
+        metrics.peers_admitted.set(peers.len() as u64);
+    }
+    let place = core.roster.place();
+    metrics.epoch.set(place.epoch);
+    metrics.votes.set(place.votes.into());
+    if let Ok(Some(validators)) = core.roster.validators(place.epoch) {
+        metrics.validators.set(validators.len() as u64);
+    }
     metrics.encode(&core.gossip.engine_metrics())
 }

@@ -45,6 +45,7 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(state::entry))
         .routes(routes!(accreditations::accreditation))
         .routes(routes!(services::services))
+        .routes(routes!(blocks::run))
         .routes(routes!(blocks::block))
         .routes(routes!(blocks::block_header))
         .routes(routes!(blocks::block_receipt))

@@ -26,6 +26,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::engine::Fatal;
+
 /// Media type of a problem.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 
@@ -169,6 +171,13 @@ impl From<Reject> for Problem {
         let mut problem = Self::new(status, reject.code(), reject.title(), detail);
         problem.retryable = reject.is_retryable();
         problem
+    }
+}
+
+impl From<Fatal> for Problem {
+    fn from(error: Fatal) -> Self {
+        tracing::error!(%error, "the ledger could not be read");
+        Self::internal()
     }
 }
 

@@ -62,7 +62,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
             home.path().display()
         )),
         Some(false) => output::talk(
-            "Made the folder. The genesis file does not list the key above, so this node cannot validate there yet.",
+            "Made the folder. The genesis file does not list the key above: its operator has to register it on the ledger, \
+             then: avald start --join URL of any node",
         ),
         Some(true) => {
             output::talk(&format!("Made the folder. Next: avald start --home {}", home.path().display()))

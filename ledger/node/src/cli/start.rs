@@ -4,11 +4,14 @@
 //! genesis, key, ports, then the ledger, which checks its own folder before it opens it. Then the engine, and last the
 //! REST interface. Stopping goes the other way.
 
-use std::net::TcpListener;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aval_did::PublicKey;
 use aval_store::{Ledger, StoreConfig};
 use clap::Args;
 
@@ -16,12 +19,14 @@ use crate::api::server::{self, Server};
 use crate::api::{self, NodeInfo, Parts};
 use crate::config::Home;
 use crate::core::{Core, CoreOptions, Network};
-use crate::engine::{EngineError, Peer, ProductionOptions, run as run_engine};
+use crate::engine::{EngineError, ProductionOptions, Settings, run as run_engine};
 use crate::executor::install_genesis;
 use crate::fault::{Fault, file_fault};
 use crate::genesis_file::GenesisFile;
+use crate::join::{self, Source};
 use crate::key_file::{self, NodeKey};
 use crate::metrics::Metrics;
+use crate::roster::Roster;
 use crate::stop::Stop;
 
 /// Threads that drive consensus; its heavy work is done elsewhere.
@@ -34,6 +39,10 @@ pub(super) struct Arguments {
     /// The node's folder, made by `avald init` or `avald devnet`.
     #[arg(long, value_name = "DIR")]
     home: PathBuf,
+    /// First fetch the blocks that are missing here from this node, http://HOST:PORT of any node of the network. They are
+    /// verified from the genesis file on. Goes before `peers.join` of the configuration.
+    #[arg(long, value_name = "URL")]
+    join: Option<String>,
     /// Stop when standard input closes, as it does when the program that started this one ends, however it ends.
     #[arg(long)]
     exit_with_parent: bool,
@@ -46,23 +55,31 @@ struct Setup {
     network: Network,
     key: NodeKey,
     node: NodeInfo,
-    listen: std::net::SocketAddr,
-    peers: Vec<Peer>,
+    listen: SocketAddr,
+    addresses: BTreeMap<[u8; 32], SocketAddr>,
     api: TcpListener,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
     let setup = Setup::read(&arguments.home)?;
+    require_way_in(&setup, arguments.join.as_deref())?;
     claim_engine_folder(&setup.home.engine_folder(), &setup.genesis)?;
     let config =
         StoreConfig { history_heights: setup.home.config.ledger.history_heights, ..StoreConfig::default() };
     let ledger = Ledger::open(&setup.home.ledger_folder(), &setup.genesis.hash, config)?;
+    install_genesis(&ledger, &setup.genesis.genesis, setup.genesis.hash)
+        .map_err(|error| Fault::invalid(error.to_string()))?;
     let stop = Stop::on_signals(arguments.exit_with_parent)?;
+    join(&setup, arguments.join.as_deref(), &ledger, &stop)?;
+    if stop.is_requested() {
+        return Ok(());
+    }
+    require_admission(&setup, &ledger)?;
+    let joined_height = join::joined_height(&setup.home.engine_folder())?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         network = %setup.network.id,
         key = %setup.node.key,
-        name = setup.node.name.as_deref().unwrap_or("-"),
         height = ledger.head().map_or(0, |head| head.height()),
         api = %setup.home.config.api.listen,
         peers = %setup.listen,
@@ -70,7 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
     );
     let engine_folder = setup.home.engine_folder();
     // The engine panics on what it takes for a defect, damaged journals among them. That ends the node, in order.
-    match std::panic::catch_unwind(AssertUnwindSafe(|| drive(setup, ledger, &stop))) {
+    match std::panic::catch_unwind(AssertUnwindSafe(|| drive(setup, ledger, joined_height, &stop))) {
         Ok(Ok(())) => {
             tracing::info!("stopped");
             Ok(())
@@ -90,45 +107,85 @@ impl Setup {
         let genesis = Arc::new(GenesisFile::read(&home.genesis_file())?);
         let key = key_file::read(&home.key_file())?;
         let public = key.public().to_multikey();
-        let Some(validator) = genesis.validator(&key.public()) else {
-            return Err(Fault::invalid(format!(
-                "the key in {} ({public}) is not one of the validators of {}: use the key or the genesis file that belong \
-                 together",
-                home.key_file().display(),
-                home.genesis_file().display()
-            )));
-        };
-        let node = NodeInfo { key: public, name: Some(validator.name.clone()) };
-        let listen = home.config.peers.listen.unwrap_or(validator.address);
-        let peers = peers(&home, &genesis)?;
-        let network =
-            Network { genesis: genesis.genesis.clone(), hash: genesis.hash, id: genesis.network.clone() };
+        let in_genesis = genesis.validator(&key.public()).map(|validator| validator.address);
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listen = home.config.peers.listen.or(in_genesis).unwrap_or(anywhere);
+        let node = NodeInfo { key: public };
+        let addresses = addresses(&home)?;
+        let network = Network::new(genesis.genesis.clone(), genesis.hash)
+            .map_err(|error| Fault::invalid(error.to_string()))?;
         let api = server::bind(home.config.api.listen)?;
         // Taken for a moment only, so that a used port is known before any folder is touched.
         drop(TcpListener::bind(listen).map_err(|error| {
             Fault::failed(format!(
-                "{listen} cannot be listened on for other validators ({error}): stop the program that uses it, or set \
+                "{listen} cannot be listened on for other nodes ({error}): stop the program that uses it, or set \
                  another peers.listen in config.json"
             ))
         })?);
-        Ok(Self { genesis, network, key, node, listen, peers, api, home })
+        Ok(Self { genesis, network, key, node, listen, addresses, api, home })
     }
 }
 
-/// The validators with their addresses, those of the configuration before those of the genesis file.
-fn peers(home: &Home, genesis: &GenesisFile) -> Result<Vec<Peer>, Fault> {
-    let mut overrides = home.config.peers.addresses.clone();
-    let mut peers = Vec::new();
-    for validator in &genesis.genesis.validators {
-        let address = overrides.remove(&validator.key.to_multikey()).unwrap_or(validator.address);
-        peers.extend(validator.ed25519_key().map(|key| Peer { key, address }));
+/// The addresses of the configuration by key.
+fn addresses(home: &Home) -> Result<BTreeMap<[u8; 32], SocketAddr>, Fault> {
+    let configured = home.config.peers.addresses.iter();
+    configured
+        .map(|(text, address)| match PublicKey::from_multikey(text) {
+            Ok(PublicKey::Ed25519(key)) => Ok((key, *address)),
+            _ => Err(Fault::failed(format!(
+                "peers.addresses in config.json names {text}, which is no Ed25519 multikey: correct it"
+            ))),
+        })
+        .collect()
+}
+
+/// Fetches the blocks that are missing here, if there is somebody to ask and the other nodes could not give them.
+fn join(setup: &Setup, url: Option<&str>, ledger: &Ledger, stop: &Stop) -> Result<(), Fault> {
+    let Some(url) = url.or(setup.home.config.peers.join.as_deref()) else { return Ok(()) };
+    let source = Source::parse(url)?;
+    // Other nodes give blocks as long as these have their witnesses. A short absence is theirs, because who fetched
+    // blocks otherwise does not vote until the next epoch.
+    let head = ledger.require_head()?;
+    let age_ms = crate::clock::now_ms().saturating_sub(head.header().time_ms);
+    let is_short = age_ms < setup.network.genesis.parameters.witness_retention_ms / 2;
+    if is_short && head.height() > 0 && require_admission(setup, ledger).is_ok() {
+        return Ok(());
     }
-    match overrides.keys().next() {
-        None => Ok(peers),
-        Some(unknown) => Err(Fault::failed(format!(
-            "peers.addresses in config.json names {unknown}, which is no validator of this network: correct it"
-        ))),
+    join::catch_up(ledger, &setup.network, &source, &setup.home.engine_folder(), || stop.is_requested())
+}
+
+/// Refuses a node that is not in the genesis file and has no blocks and nobody to ask for them, before it leaves anything
+/// behind.
+fn require_way_in(setup: &Setup, url: Option<&str>) -> Result<(), Fault> {
+    let is_new = !setup.home.ledger_folder().exists();
+    let can_ask = url.or(setup.home.config.peers.join.as_deref()).is_some();
+    if is_new && !can_ask && setup.genesis.validator(&setup.key.public()).is_none() {
+        return Err(stranger(setup, 0));
     }
+    Ok(())
+}
+
+fn stranger(setup: &Setup, height: u64) -> Fault {
+    Fault::invalid(format!(
+        "the key in {} ({}) is not admitted to the network of {} as of block {height}: its operator has to register it \
+         there; then start with --join URL of any node",
+        setup.home.key_file().display(),
+        setup.node.key,
+        setup.home.genesis_file().display(),
+    ))
+}
+
+/// Refuses to start a node that nobody would let in.
+fn require_admission(setup: &Setup, ledger: &Ledger) -> Result<(), Fault> {
+    let PublicKey::Ed25519(key) = setup.key.public() else {
+        return Err(Fault::invalid("the node's key is not an Ed25519 key".to_owned()));
+    };
+    let roster = Roster::new(ledger.clone(), setup.network.epoch_blocks(), BTreeMap::new());
+    let admission = roster.admission().map_err(|error| Fault::failed(error.to_string()))?;
+    if admission.nodes.iter().any(|node| node.key == key) {
+        return Ok(());
+    }
+    Err(stranger(setup, ledger.head().map_or(0, |head| head.height())))
 }
 
 /// Refuses journals of another network, whose votes would mean nothing here, and folders that hold something else.
@@ -169,12 +226,20 @@ fn engine_fault(error: &EngineError, folder: &Path) -> Fault {
 }
 
 /// Runs engine and interface until told to stop.
-fn drive(setup: Setup, ledger: Ledger, stop: &Stop) -> Result<(), EngineError> {
+fn drive(
+    setup: Setup,
+    ledger: Ledger,
+    joined_height: Option<u64>,
+    stop: &Stop,
+) -> Result<(), EngineError> {
     let genesis_block = install_genesis(&ledger, &setup.genesis.genesis, setup.genesis.hash)?;
+    let addresses = setup.addresses;
+    let settings = setup.network.engine_settings(genesis_block, *setup.key.seed());
     let options = ProductionOptions {
-        settings: setup.network.engine_settings(genesis_block, *setup.key.seed()),
+        settings: Settings { joined_height, ..settings },
         listen: setup.listen,
-        peers: setup.peers,
+        connections_max: NonZeroUsize::new(setup.home.config.peers.connections_max)
+            .unwrap_or(NonZeroUsize::MIN),
         journal_folder: setup.home.engine_folder(),
         worker_threads: ENGINE_THREADS,
     };
@@ -197,7 +262,8 @@ fn drive(setup: Setup, ledger: Ledger, stop: &Stop) -> Result<(), EngineError> {
         }
     };
     let result = run_engine(options, shutdown, move |runtime, links| {
-        let core_options = CoreOptions { mempool: config.mempool.limits(), ..CoreOptions::default() };
+        let core_options =
+            CoreOptions { mempool: config.mempool.limits(), addresses, ..CoreOptions::default() };
         let metrics = Arc::new(Metrics::new());
         let core = Core::start(network, ledger, runtime, links, metrics.clone(), core_options)?;
         let parts = Parts { core: core.clone(), genesis, node };
@@ -205,7 +271,7 @@ fn drive(setup: Setup, ledger: Ledger, stop: &Stop) -> Result<(), EngineError> {
             Server::start(api, config.api.threads, metrics, move || api::router(parts, &config.api))
                 .map_err(|fault| EngineError::Build(fault.to_string()))?;
         *running.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
-        Ok((core.executor.clone(), core.history()))
+        Ok(core.built(core.executor.clone()))
     });
     drop(server.lock().unwrap_or_else(PoisonError::into_inner).take());
     result

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aval_codec::Hash;
 use aval_proof::Certificate;
 use bytes::Bytes;
 use commonware_actor::Feedback;
@@ -15,7 +14,6 @@ use commonware_consensus::types::Height;
 use commonware_consensus::{Application as EngineApplication, Reporter};
 use commonware_cryptography::Digested;
 use commonware_runtime::Clock;
-use commonware_utils::Acknowledgement as _;
 use commonware_utils::acknowledgement::Exact;
 use futures::channel::mpsc;
 use futures::future::BoxFuture;
@@ -115,7 +113,7 @@ fn ancestors(ancestry: impl EngineAncestry<EngineBlock>) -> Ancestry {
     ancestry.map(|block| block.inner().sealed().clone()).boxed()
 }
 
-/// What the engine reports as finalized, on its way to [`deliver`].
+/// What the engine reports as finalized, on its way to [`commit`].
 #[derive(Clone)]
 pub(super) struct FinalizedReporter {
     application: SharedApplication,
@@ -147,29 +145,20 @@ impl Reporter for FinalizedReporter {
     }
 }
 
-/// Hands finalized blocks to the application, one after the other, and acknowledges each once it is durable.
-///
-/// Ends with an error if the application cannot go on: the unacknowledged block is delivered again after a restart.
-pub(super) async fn deliver(
-    application: SharedApplication,
-    mut blocks: mpsc::UnboundedReceiver<(Arc<SealedBlock>, Exact)>,
-    marshal: Mailbox<Scheme, Standard<EngineBlock>>,
-    genesis: Hash,
+/// Hands a finalized block to the application with its certificate. Returns once it is durable; an error means that the
+/// application cannot go on, and that the block is delivered again after a restart.
+pub(super) async fn commit(
+    application: &SharedApplication,
+    marshal: &Mailbox<Scheme, Standard<EngineBlock>>,
+    block: &Arc<SealedBlock>,
 ) -> Result<(), Fatal> {
-    while let Some((block, acknowledgement)) = blocks.next().await {
-        if block.digest() != genesis {
-            let height = block.height();
-            let finalization = marshal.get_finalization(Height::new(height)).await;
-            let certificate = finalization.as_ref().and_then(certificate::from_engine);
-            if finalization.is_some() && certificate.is_none() {
-                warn!(height, "a certificate could not be converted");
-            }
-            if let Err(fatal) = application.finalized(block, certificate).await {
-                error!(height, %fatal, "the node cannot commit a finalized block and stops");
-                return Err(fatal);
-            }
-        }
-        acknowledgement.acknowledge();
+    let height = block.height();
+    let finalization = marshal.get_finalization(Height::new(height)).await;
+    let certificate = finalization.as_ref().and_then(certificate::from_engine);
+    if finalization.is_some() && certificate.is_none() {
+        warn!(height, "a certificate could not be converted");
     }
-    Ok(())
+    application.finalized(block.clone(), certificate).await.inspect_err(|fatal| {
+        error!(height, %fatal, "the node cannot commit a finalized block and stops");
+    })
 }

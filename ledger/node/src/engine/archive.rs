@@ -25,7 +25,7 @@ use commonware_storage::translator::EightCap;
 
 use super::block::{EngineBlock, digest, hash};
 use super::certificate::{BlockFinalization, to_engine};
-use super::{Fatal, History, SealedBlock};
+use super::{Fatal, History, Membership, SealedBlock};
 
 /// Heights that one file of the journal holds, and that it keeps below the committed one.
 pub(super) const KEPT_HEIGHTS: NonZeroU64 = NonZeroU64::new(64).expect("64 is not zero");
@@ -109,7 +109,8 @@ impl<E: Storage + Metrics + Clock> Blocks for BlockArchive<E> {
 
     async fn put(mut self, digest: Digest, block: &Arc<EngineBlock>) -> Result<Self, ArchiveError> {
         let committed = self.history.height();
-        if block.sealed().height() <= committed {
+        // The store may have the block without its witnesses, if it came that way: then it is of no use to the engine.
+        if block.sealed().height() <= committed && self.committed(block.sealed().height())?.is_some() {
             return Ok(self);
         }
         self.journal = Archive::put(self.journal, block.sealed().height(), digest, block).await?;
@@ -187,7 +188,7 @@ impl<E: Storage + Metrics + Clock> Blocks for BlockArchive<E> {
 pub(super) struct CertificateArchive<E: Storage + Metrics + Clock> {
     journal: Journal<E, BlockFinalization>,
     history: Arc<dyn History>,
-    validators: u32,
+    membership: Arc<dyn Membership>,
     pruned: u64,
 }
 
@@ -195,12 +196,12 @@ impl<E: Storage + Metrics + Clock> CertificateArchive<E> {
     pub(super) async fn open(
         context: E,
         options: &JournalOptions,
-        validators: u32,
         history: Arc<dyn History>,
+        membership: Arc<dyn Membership>,
     ) -> Result<Self, archive::Error> {
         let config = options.config("finalizations", Scheme::certificate_codec_config_unbounded());
         let journal = Journal::init(context, config).await?;
-        Ok(Self { journal, history, validators, pruned: 0 })
+        Ok(Self { journal, history, membership, pruned: 0 })
     }
 
     fn committed(&self, height: u64) -> Result<Option<BlockFinalization>, ArchiveError> {
@@ -208,7 +209,10 @@ impl<E: Storage + Metrics + Clock> CertificateArchive<E> {
             return Ok(None);
         }
         let Some(certificate) = self.history.certificate(height)? else { return Ok(None) };
-        Ok(to_engine(&certificate, &self.history.digest(height)?, self.validators))
+        // A certificate says which places of its set signed, so its engine form depends on the size of that set.
+        let Some(validators) = self.membership.validators(certificate.epoch)? else { return Ok(None) };
+        let validators = u32::try_from(validators.len()).unwrap_or(u32::MAX);
+        Ok(to_engine(&certificate, &self.history.digest(height)?, validators))
     }
 }
 

@@ -2,15 +2,18 @@
 //!
 //! This folder is the only place that names the engine (R-GEN-10). The rest of the node sees the types of
 //! this file: an [`Application`] that proposes, verifies and commits blocks, a [`History`] that lends the
-//! engine the blocks that are committed already, and [`Links`] to the other validators. Replacing the engine
-//! means rewriting this folder.
+//! engine the blocks that are committed already, a [`Membership`] that says who votes and who may connect, and
+//! [`Links`] to the other nodes. Replacing the engine means rewriting this folder.
 //!
 //! Invariants the engine keeps for the node:
 //! - [`Application::verify`] is asked only about blocks whose body matches their header and carries full witnesses;
 //! - no block is finalized that a quorum's `verify` did not accept (after a vote on availability alone, the
 //!   second round of votes waits for the verdict);
 //! - [`Application::finalized`] sees every block once or more, in the order of heights, after a quorum
-//!   certified it or a descendant of it; a block counts as delivered only when the call has returned.
+//!   certified it or a descendant of it; a block counts as delivered only when the call has returned;
+//! - a node votes in an epoch only if its key is in that epoch's set, which is read from the state after the last block
+//!   of the epoch before; whoever is not in it follows without voting;
+//! - connections are held with the nodes that the newest committed state admits, and with no others.
 //!
 //! The wiring follows specs/decisions/0003-engine-wiring.md; what validators sign is in specs/wire.md, "Certificate".
 
@@ -18,8 +21,11 @@ mod adapter;
 mod archive;
 mod block;
 mod certificate;
+mod epochs;
+mod peers;
 mod production;
 mod runtime;
+mod schemes;
 #[cfg(test)]
 pub mod simulation;
 mod stack;
@@ -27,6 +33,8 @@ mod stack;
 mod tests;
 
 use std::future::Future;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use aval_codec::Hash;
@@ -35,7 +43,7 @@ use aval_types::block::{Block, BlockError, Mode};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-pub use production::{Built, Peer, ProductionOptions, run};
+pub use production::{ProductionOptions, run};
 
 /// The place in the order that a proposal is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,10 +160,65 @@ pub trait History: Send + Sync + 'static {
     fn certificate(&self, height: u64) -> Result<Option<Certificate>, Fatal>;
 }
 
-/// The way to the other validators for messages that are not the engine's own.
+/// Another node that may be connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its Ed25519 key, which the handshake proves.
+    pub key: [u8; 32],
+    /// Where it listens; nothing for a node that only calls others.
+    pub address: Option<SocketAddr>,
+}
+
+/// The nodes that may be connected. This node may be among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// Nodes that validate or could: everybody calls them. The more important ones come first.
+    pub validators: Vec<Peer>,
+    /// Nodes that follow: they call, and are let in.
+    pub observers: Vec<Peer>,
+}
+
+/// Who takes part, by what is committed.
+pub trait Membership: Send + Sync + 'static {
+    /// The keys of the validators of an epoch, ascending. `None` if the block that decides it is not committed yet, or
+    /// if it is so old that the set is not known any more.
+    fn validators(&self, epoch: u64) -> Result<Option<Arc<Vec<[u8; 32]>>>, Fatal>;
+
+    /// Who may be connected after the newest committed block. Asked after every block; the same answer is the same
+    /// allocation.
+    fn peers(&self) -> Result<Arc<Peers>, Fatal>;
+
+    /// How long to wait for a leader's block, from the newest committed block on; above the heartbeat, or an idle network
+    /// would change leaders for nothing.
+    fn leader_timeout_ms(&self) -> Result<u64, Fatal>;
+
+    /// Told which epoch the node takes part in from now on, and whether it votes there.
+    fn entered(&self, epoch: u64, votes: bool);
+}
+
+/// The node around the engine.
+pub struct Built<A> {
+    /// Proposes, verifies and commits.
+    pub application: Arc<A>,
+    /// The committed blocks.
+    pub history: Arc<dyn History>,
+    /// Who takes part.
+    pub membership: Arc<dyn Membership>,
+}
+
+/// To whom a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// All nodes that are connected.
+    Everybody,
+    /// Those that validate, or could from the next epoch on.
+    Validators,
+}
+
+/// The way to the other nodes for messages that are not the engine's own.
 #[derive(Clone)]
 pub struct Links {
-    outgoing: tokio::sync::mpsc::Sender<Bytes>,
+    outgoing: tokio::sync::mpsc::Sender<(Audience, Bytes)>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
@@ -165,24 +228,27 @@ pub const MESSAGE_BYTES_MAX: usize = 512 * 1024;
 /// Messages that may wait for the network before further ones are dropped.
 const MESSAGES_QUEUED: usize = 64;
 
+/// The queue behind [`Links::broadcast`].
+pub type Outgoing = tokio::sync::mpsc::Receiver<(Audience, Bytes)>;
+
 impl Links {
     fn new(
         metrics: impl Fn() -> String + Send + Sync + 'static,
-    ) -> (Self, tokio::sync::mpsc::Receiver<Bytes>) {
+    ) -> (Self, Outgoing) {
         let (outgoing, receiver) = tokio::sync::mpsc::channel(MESSAGES_QUEUED);
         (Self { outgoing, metrics: Arc::new(metrics) }, receiver)
     }
 
     /// Links to nowhere, for tests of what stands on them.
     #[cfg(test)]
-    pub fn disconnected() -> (Self, tokio::sync::mpsc::Receiver<Bytes>) {
+    pub fn disconnected() -> (Self, Outgoing) {
         Self::new(String::new)
     }
 
-    /// Sends a message to all validators that are connected; nobody acknowledges it. False if it was dropped because it
-    /// is too large or the queue is full.
-    pub fn broadcast(&self, message: Bytes) -> bool {
-        message.len() <= MESSAGE_BYTES_MAX && self.outgoing.try_send(message).is_ok()
+    /// Sends a message to everybody of the audience who is connected; nobody acknowledges it. False if it was dropped
+    /// because it is too large or the queue is full.
+    pub fn broadcast(&self, audience: Audience, message: Bytes) -> bool {
+        message.len() <= MESSAGE_BYTES_MAX && self.outgoing.try_send((audience, message)).is_ok()
     }
 
     /// The engine's own measurements in the Prometheus text format.
@@ -191,22 +257,23 @@ impl Links {
     }
 }
 
-/// What all validators of a network must agree on, and this validator's key.
+/// What all nodes of a network must agree on, and this node's key.
 pub struct Settings {
     /// The genesis block.
     pub genesis: SealedBlock,
     /// The hash of the genesis file: it separates this network's votes and connections from every other's.
     pub network: Hash,
-    /// The Ed25519 keys of the validators.
-    pub validators: Vec<[u8; 32]>,
-    /// The 32-byte seed of this validator's Ed25519 key.
+    /// Blocks of an epoch: epoch `e` is the heights from `e * epoch_blocks` on.
+    pub epoch_blocks: NonZeroU64,
+    /// The 32-byte seed of this node's Ed25519 key.
     pub key_seed: [u8; 32],
-    /// Bytes of a block at most.
+    /// The height that the ledger reached without the engine, if it did: the node votes only in epochs after that
+    /// height's, since it may have voted in earlier ones and forgotten it.
+    pub joined_height: Option<u64>,
+    /// Bytes of a block that are read at most, whatever the parameters in force say.
     pub block_bytes_max: usize,
     /// Put before the names of the engine's files, where several nodes share a place for them; empty otherwise.
     pub partition_prefix: String,
-    /// How long to wait for a leader's block; above the heartbeat, or an idle network would change leaders for nothing.
-    pub leader_timeout_ms: u64,
 }
 
 impl std::fmt::Debug for Settings {

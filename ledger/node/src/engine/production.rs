@@ -1,9 +1,9 @@
 //! The engine on tokio and real sockets.
 //!
-//! Validators hold one encrypted connection to each other. The handshake proves both Ed25519 keys, and only keys of the
-//! validator set are let in; addresses come from the genesis file or the node's configuration.
+//! Nodes hold one encrypted connection with each other. The handshake proves both Ed25519 keys, and only keys that the
+//! newest committed state admits are let in; validators are called at their addresses, observers call.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,44 +13,37 @@ use commonware_cryptography::ChaCha20Poly1305;
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::authenticated::lookup;
 use commonware_p2p::{Address, AddressableManager as _, AddressableTrackedPeers};
-use commonware_runtime::{Metrics as _, Runner as _, Supervisor as _, tokio as engine_tokio};
+use commonware_runtime::{
+    Metrics as _, Network, Resolver, Runner as _, Supervisor as _, tokio as engine_tokio,
+};
 use commonware_stream::cups::{self, Cups};
 use commonware_stream::sake::{self, Sake};
 use commonware_utils::NZUsize;
 use commonware_utils::ordered::Map;
 use futures::future::{Either, select};
 
-use super::runtime::EngineRuntime;
-use super::stack::{self, Channels, channel, engine_quota, message_quota};
-use super::{Application, EngineError, History, Links, Settings};
-use crate::runtime::SharedRuntime;
+use tracing::warn;
 
-/// Another validator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its Ed25519 key.
-    pub key: [u8; 32],
-    /// Where it listens.
-    pub address: SocketAddr,
-}
+use super::peers::{Connections, Tracked};
+use super::runtime::EngineRuntime;
+use super::stack::{self, Channels, EngineContext, Node, channel, quota};
+use super::{Application, Built, EngineError, Links, Peer, Settings};
+use crate::runtime::SharedRuntime;
 
 /// What this node decides for itself.
 #[derive(Debug)]
 pub struct ProductionOptions {
     /// What all validators agree on.
     pub settings: Settings,
-    /// Where to listen for other validators.
+    /// Where to listen for other nodes.
     pub listen: SocketAddr,
-    /// The validators of the set, this one too.
-    pub peers: Vec<Peer>,
+    /// Nodes that may be connected at the same time. Each takes memory whether it is connected or not.
+    pub connections_max: NonZeroUsize,
     /// The folder of the engine's journals.
     pub journal_folder: PathBuf,
     /// Threads that drive consensus.
     pub worker_threads: usize,
 }
-
-/// The node around the engine: the application, and the committed blocks.
-pub type Built<A> = (Arc<A>, Arc<dyn History>);
 
 /// Runs the engine on the calling thread until `shutdown` completes or a part of it fails.
 ///
@@ -75,17 +68,16 @@ where
         let metrics = context.child("metrics");
         let (links, outgoing) = Links::new(move || metrics.encode());
         let runtime: SharedRuntime = Arc::new(EngineRuntime::new(&context));
-        let (application, history) = build(runtime, links)?;
+        let built = build(runtime, links)?;
         let (channels, oracle) = connect(&context, &options)?;
         let running = stack::start(
             context.child("engine"),
             &options.settings,
             channels,
             oracle.clone(),
-            oracle,
-            application,
-            history,
-            outgoing,
+            oracle.clone(),
+            LookupConnections { oracle, maximum: options.connections_max.get() },
+            Node::new(built, outgoing),
         )
         .await?;
         let failed = running.failed();
@@ -97,13 +89,48 @@ where
     })
 }
 
-type TokioSender = lookup::Sender<PublicKey, engine_tokio::Context>;
-type TokioReceiver = lookup::Receiver<PublicKey>;
+/// Tells the network whom to be connected with.
+pub(super) struct LookupConnections {
+    pub(super) oracle: lookup::Oracle<PublicKey>,
+    pub(super) maximum: usize,
+}
 
-fn connect(
-    context: &engine_tokio::Context,
+impl Connections for LookupConnections {
+    fn track(&mut self, id: u64, peers: Tracked) {
+        // The network counts this node in even if it is not in the set.
+        let room = self.maximum.saturating_sub(1);
+        let named = peers.validators.len() + peers.observers.len();
+        if named > room {
+            warn!(named, room, "more nodes are admitted than this node may be connected with: peers.connectionsMax");
+        }
+        let observers = room.saturating_sub(peers.validators.len());
+        let validators = peers.validators.into_iter().take(room).map(addressed);
+        let observers = peers.observers.into_iter().take(observers).map(addressed);
+        let peers = AddressableTrackedPeers::new(
+            Map::from_iter_dedup(validators),
+            Map::from_iter_dedup(observers),
+        );
+        let _ = self.oracle.track(id, peers);
+    }
+}
+
+fn addressed((key, peer): (PublicKey, Peer)) -> (PublicKey, Address) {
+    // Port 0 cannot be called, and nobody calls a node without an address.
+    let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    (key, Address::from(peer.address.unwrap_or(nowhere)))
+}
+
+type LookupSender<E> = lookup::Sender<PublicKey, E>;
+type LookupReceiver = lookup::Receiver<PublicKey>;
+
+/// Opens the network of a node. Nobody is let in before the first set of peers is tracked.
+pub(super) fn connect<E>(
+    context: &E,
     options: &ProductionOptions,
-) -> Result<(Channels<TokioSender, TokioReceiver>, lookup::Oracle<PublicKey>), EngineError> {
+) -> Result<(Channels<LookupSender<E>, LookupReceiver>, lookup::Oracle<PublicKey>), EngineError>
+where
+    E: EngineContext + Network + Resolver,
+{
     let settings = &options.settings;
     let handshake = Cups::<_, ChaCha20Poly1305>::new(
         Sake {
@@ -115,36 +142,28 @@ fn connect(
         cups::Version::V1,
     );
     let namespace = format!("aval-network/1/{}", settings.network);
-    // The engine reserves a queue for as many peers as there may be, so this is the number there are.
-    let peers_max = NonZeroUsize::new(options.peers.len()).unwrap_or(NonZeroUsize::MIN);
     let mut config = lookup::Config::local(
         handshake,
         namespace.as_bytes(),
         options.listen,
-        peers_max,
+        options.connections_max,
         stack::message_bytes_max(settings),
         NZUsize!(512),
     );
-    // The handshake key admits a validator, not the address it comes from: behind address translation these differ.
+    // The handshake key admits a node, not the address it comes from: behind address translation these differ.
     config.bypass_ip_check = true;
+    // Connections are held with everybody in any tracked set, so a second one would let a revoked node stay.
     config.tracked_peer_sets = NZUsize!(1);
     config.block_duration = Duration::from_secs(600);
-    let (mut network, mut oracle) = lookup::Network::new(context.child("network"), config);
+    let (mut network, oracle) = lookup::Network::new(context.child("network"), config);
     let channels = Channels {
-        votes: network.register(channel::VOTES, engine_quota()),
-        certificates: network.register(channel::CERTIFICATES, engine_quota()),
-        resolver: network.register(channel::RESOLVER, engine_quota()),
-        backfill: network.register(channel::BACKFILL, engine_quota()),
-        blocks: network.register(channel::BLOCKS, engine_quota()),
-        messages: network.register(channel::MESSAGES, message_quota()),
+        votes: network.register(channel::VOTES, quota()),
+        certificates: network.register(channel::CERTIFICATES, quota()),
+        resolver: network.register(channel::RESOLVER, quota()),
+        backfill: network.register(channel::BACKFILL, quota()),
+        blocks: network.register(channel::BLOCKS, quota()),
+        messages: network.register(channel::MESSAGES, quota()),
     };
     network.start();
-    let addresses = options
-        .peers
-        .iter()
-        .map(|peer| Ok((stack::public_key(&peer.key)?, Address::from(peer.address))))
-        .collect::<Result<Vec<_>, EngineError>>()?;
-    let _ = oracle
-        .track(0, AddressableTrackedPeers::new(Map::from_iter_dedup(addresses), Map::from_iter_dedup([])));
     Ok((channels, oracle))
 }

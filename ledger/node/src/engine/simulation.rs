@@ -6,10 +6,10 @@
 //! gives the same history again.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use commonware_codec::DecodeExt as _;
@@ -17,20 +17,22 @@ use commonware_cryptography::Signer as _;
 use commonware_cryptography::ed25519::{PrivateKey, PublicKey};
 use commonware_p2p::simulated::{self, Link, Oracle};
 use commonware_runtime::{
-    Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Supervisor as _, deterministic,
+    Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Storage as _, Supervisor as _,
+    deterministic,
 };
 use commonware_utils::{NZUsize, Probability};
 use futures::channel::oneshot;
 
 use super::Built;
-use super::adapter::SharedApplication;
 use super::runtime::EngineRuntime;
-use super::stack::{self, Channels, channel, engine_quota, message_quota};
+use super::peers::{Connections, Tracked};
+use super::adapter::SharedApplication;
+use super::stack::{self, Channels, Node, channel, quota};
 use super::{Application, EngineError, Links, Settings};
 use crate::runtime::SharedRuntime;
 
 /// The quality of a link in one direction.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quality {
     /// Mean delay.
     pub latency: Duration,
@@ -88,13 +90,46 @@ where
 /// The simulated clock at the beginning, after the epoch.
 pub const START: Duration = Duration::from_secs(1_800_000_000);
 
+/// Whom each node holds connections with, and whether that changed since links were made by it.
+#[derive(Default)]
+struct Admitted {
+    by_node: BTreeMap<usize, BTreeSet<PublicKey>>,
+    changed: bool,
+}
+
+/// A node's end of [`Admitted`].
+struct SimulatedConnections {
+    index: usize,
+    admitted: Arc<Mutex<Admitted>>,
+}
+
+impl Connections for SimulatedConnections {
+    fn track(&mut self, _: u64, peers: Tracked) {
+        let keys = peers.validators.into_iter().chain(peers.observers).map(|(key, _)| key).collect();
+        let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        admitted.by_node.insert(self.index, keys);
+        admitted.changed = true;
+    }
+}
+
 struct Inner {
     context: deterministic::Context,
     oracle: Oracle<PublicKey, deterministic::Context>,
     keys: Vec<PublicKey>,
+    /// The links as the scenario wants them; there is one only where both ends admit each other.
+    wanted: BTreeMap<(usize, usize), Quality>,
     links: BTreeMap<(usize, usize), Quality>,
+    admitted: Arc<Mutex<Admitted>>,
     nodes: BTreeMap<usize, Handle<Result<(), EngineError>>>,
     starts: u64,
+}
+
+impl Inner {
+    /// Whether a node would hold a connection with this key. Before it said anything, it would.
+    fn admits(&self, index: usize, key: &PublicKey) -> bool {
+        let admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        admitted.by_node.get(&index).is_none_or(|keys| keys.contains(key))
+    }
 }
 
 /// The nodes and the network between them.
@@ -126,7 +161,9 @@ impl World {
             context: context.child("world"),
             oracle,
             keys,
+            wanted: BTreeMap::new(),
             links: BTreeMap::new(),
+            admitted: Arc::default(),
             nodes: BTreeMap::new(),
             starts: 0,
         };
@@ -138,10 +175,32 @@ impl World {
         Arc::new(EngineRuntime::new(&self.inner.borrow().context))
     }
 
-    /// Lets simulated time pass.
+    /// Lets simulated time pass; afterwards links are those of nodes that admit each other.
     pub async fn sleep(&self, duration: Duration) {
         let sleep = self.inner.borrow().context.sleep(duration);
         sleep.await;
+        let changed = {
+            let inner = self.inner.borrow();
+            let mut admitted = inner.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut admitted.changed)
+        };
+        if changed {
+            let wanted = self.inner.borrow().wanted.clone();
+            for ((from, to), quality) in wanted {
+                self.link(from, to, Some(quality)).await;
+            }
+        }
+    }
+
+    /// Whether a node has the journal of votes of an epoch.
+    pub async fn has_journal(&self, index: usize, epoch: u64) -> bool {
+        let context = self.inner.borrow().context.child("inspection");
+        context.scan(&format!("node-{index}-consensus-{epoch}")).await.is_ok_and(|files| !files.is_empty())
+    }
+
+    /// Whether messages from one node reach another.
+    pub fn is_linked(&self, from: usize, to: usize) -> bool {
+        self.inner.borrow().links.contains_key(&(from, to))
     }
 
     /// Gives every pair of nodes a link of this quality, or of its own if `quality` says so; `None` is no link.
@@ -154,19 +213,28 @@ impl World {
         }
     }
 
-    async fn link(&self, from: usize, to: usize, quality: Option<Quality>) {
-        let (oracle, sender, receiver, present) = {
+    async fn link(&self, from: usize, to: usize, wanted: Option<Quality>) {
+        let (oracle, sender, receiver, before, after) = {
             let mut inner = self.inner.borrow_mut();
-            let present = inner.links.remove(&(from, to)).is_some();
-            if let Some(quality) = quality {
-                inner.links.insert((from, to), quality);
-            }
-            (inner.oracle.clone(), inner.keys[from].clone(), inner.keys[to].clone(), present)
+            match wanted {
+                Some(quality) => inner.wanted.insert((from, to), quality),
+                None => inner.wanted.remove(&(from, to)),
+            };
+            let (sender, receiver) = (inner.keys[from].clone(), inner.keys[to].clone());
+            let after = wanted.filter(|_| inner.admits(from, &receiver) && inner.admits(to, &sender));
+            let before = match after {
+                Some(quality) => inner.links.insert((from, to), quality),
+                None => inner.links.remove(&(from, to)),
+            };
+            (inner.oracle.clone(), sender, receiver, before, after)
         };
-        if present {
+        if before == after {
+            return;
+        }
+        if before.is_some() {
             oracle.remove_link(sender.clone(), receiver.clone()).await.expect("the link is known");
         }
-        if let Some(quality) = quality {
+        if let Some(quality) = after {
             oracle.add_link(sender, receiver, quality.link()).await.expect("no link was left");
         }
     }
@@ -178,26 +246,27 @@ impl World {
         F: FnOnce(SharedRuntime, Links) -> Built<A>,
     {
         settings.partition_prefix = format!("node-{index}-");
-        let (context, oracle, key) = {
+        let (context, oracle, key, admitted) = {
             let mut inner = self.inner.borrow_mut();
             inner.starts += 1;
             let context = inner.context.child("validator").with_attribute("start", inner.starts);
-            (context, inner.oracle.clone(), inner.keys[index].clone())
+            (context, inner.oracle.clone(), inner.keys[index].clone(), inner.admitted.clone())
         };
         let control = oracle.control(key);
-        let register = |number, quota| {
+        let register = |number| {
             let control = control.clone();
-            async move { control.register(number, quota).await.expect("the network runs") }
+            async move { control.register(number, quota()).await.expect("the network runs") }
         };
         let channels = Channels {
-            votes: register(channel::VOTES, engine_quota()).await,
-            certificates: register(channel::CERTIFICATES, engine_quota()).await,
-            resolver: register(channel::RESOLVER, engine_quota()).await,
-            backfill: register(channel::BACKFILL, engine_quota()).await,
-            blocks: register(channel::BLOCKS, engine_quota()).await,
-            messages: register(channel::MESSAGES, message_quota()).await,
+            votes: register(channel::VOTES).await,
+            certificates: register(channel::CERTIFICATES).await,
+            resolver: register(channel::RESOLVER).await,
+            backfill: register(channel::BACKFILL).await,
+            blocks: register(channel::BLOCKS).await,
+            messages: register(channel::MESSAGES).await,
         };
         let manager = oracle.manager();
+        let connections = SimulatedConnections { index, admitted };
         // The node's own context exists inside its task, so that ending the task ends all of it.
         let (sender, receiver) = oneshot::channel();
         let handle = context.spawn(move |context| async move {
@@ -206,17 +275,17 @@ impl World {
             let runtime: SharedRuntime = Arc::new(EngineRuntime::new(&context));
             let (answer, built) = oneshot::channel();
             let _ = sender.send((runtime, links, answer));
-            let Ok((application, history)) = built.await else { return Ok(()) };
+            let Ok((application, history, membership)) = built.await else { return Ok(()) };
             let engine = context.child("engine");
+            let node = Node { application, history, membership, outgoing };
             let running =
-                stack::start(engine, &settings, channels, manager, control, application, history, outgoing)
-                    .await?;
+                stack::start(engine, &settings, channels, manager, control, connections, node).await?;
             Err(running.failed().await)
         });
         let (runtime, links, answer) = receiver.await.expect("the node's task runs");
-        let (application, history) = build(runtime, links);
+        let Built { application, history, membership } = build(runtime, links);
         let application: SharedApplication = application;
-        let _ = answer.send((application, history));
+        let _ = answer.send((application, history, membership));
         self.inner.borrow_mut().nodes.insert(index, handle);
     }
 

@@ -1,20 +1,19 @@
 //! The engine's parts and how they are wired, the same on every runtime and network.
 //!
 //! ```text
-//!   votes, certificates, resolver ── simplex ──> deferred ──> adapter ──> Application
-//!   blocks ── buffer ─┐                 │                                     ^
-//!   backfill ── resolver ── marshal <───┘ finalizations ── deliver ───────────┘
+//!   votes, certificates, resolver ── by epoch ── simplex ──> deferred ──> adapter ──> Application
+//!   blocks ── buffer ─┐                             │                                     ^
+//!   backfill ── resolver ── marshal <───────────────┘ finalizations ── epochs ────────────┘
 //!   messages ── Links
 //! ```
 //!
-//! There is one epoch, 0, with the validators of genesis. What depends on the epoch goes through [`Schemes`] and an
-//! epocher already, so that later epochs add entries and engines instead of changing the wiring.
+//! One simplex engine runs at a time, that of the epoch ([`super::epochs`]); everything else lasts as long as the node.
 
-use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use aval_codec::Hash;
 use bytes::Bytes;
 use commonware_broadcast::buffered;
 use commonware_codec::DecodeExt as _;
@@ -27,22 +26,26 @@ use commonware_consensus::simplex::elector::RoundRobin;
 use commonware_consensus::simplex::scheme::ed25519::Scheme;
 use commonware_consensus::simplex::{self};
 use commonware_consensus::types::{Epoch, FixedEpocher, ViewDelta};
-use commonware_cryptography::certificate::{Provider, Scoped};
 use commonware_cryptography::ed25519::{PrivateKey, PublicKey};
 use commonware_cryptography::{Sha256, Signer as _};
+use commonware_p2p::utils::mux;
 use commonware_p2p::{Blocker, Provider as PeerProvider, Receiver, Recipients, Sender, max_message_size};
 use commonware_parallel::Sequential;
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{Clock, Handle, Metrics, Quota, Spawner, Storage};
 use commonware_utils::NonZeroDuration;
-use commonware_utils::ordered::Set;
 use rand::CryptoRng;
 
-use super::adapter::{Adapter, FinalizedReporter, SharedApplication, deliver};
+use super::adapter::{Adapter, FinalizedReporter, SharedApplication};
 use super::archive::{BlockArchive, CertificateArchive, JournalOptions};
 use super::block::{self, EngineBlock, digest};
-use super::certificate::namespace;
-use super::{EngineError, Fatal, History, MESSAGE_BYTES_MAX, Settings};
+use super::certificate::{BlockFinalization, to_engine};
+use super::epochs::{ByEpoch, EpochChannels, Epochs, Verification};
+use super::peers::{Connections, Following, SharedKeys};
+use super::schemes::Schemes;
+use super::{
+    Application, Audience, Built, EngineError, History, MESSAGE_BYTES_MAX, Membership, Outgoing, Settings,
+};
 
 /// Channels on the network between validators. The numbers are part of the protocol.
 pub(super) mod channel {
@@ -69,20 +72,19 @@ const fn nonzero(value: usize) -> NonZeroUsize {
     NonZeroUsize::new(value).expect("the constants of this file are not zero")
 }
 
-/// Messages per second and peer on the engine's own channels.
-pub(super) fn engine_quota() -> Quota {
-    Quota::per_second(const { NonZeroU32::new(512).expect("not zero") })
-}
-
-/// Messages per second and peer of [`super::Links`]; more would be dropped.
-pub(super) fn message_quota() -> Quota {
+/// Messages per second and peer on a channel; more are dropped. The network reserves room for as many of every peer that
+/// there may be.
+pub(super) fn quota() -> Quota {
     Quota::per_second(const { NonZeroU32::new(256).expect("not zero") })
 }
 
 /// The bound on a network message that admits everything the engine and the node send.
 pub(super) fn message_bytes_max(settings: &Settings) -> u32 {
-    let validators = u32::try_from(settings.validators.len()).unwrap_or(u32::MAX);
-    let votes = simplex::max_payload_size::<Scheme, commonware_cryptography::sha256::Digest>(validators);
+    // All nodes must have the same bound, whatever the set is.
+    let validators = u32::try_from(aval_types::limits::VALIDATORS_MAX).unwrap_or(u32::MAX);
+    let votes = mux::prefixed(simplex::max_payload_size::<Scheme, commonware_cryptography::sha256::Digest>(
+        validators,
+    ));
     let blocks =
         marshal::max_payload_size::<Standard<EngineBlock>, Scheme>(validators, &settings.block_bytes_max);
     max_message_size(&[votes, blocks, MESSAGE_BYTES_MAX])
@@ -98,37 +100,12 @@ pub(super) struct Channels<S, R> {
     pub(super) messages: (S, R),
 }
 
-/// The certificate schemes by epoch.
-#[derive(Clone, Default)]
-struct Schemes(Arc<Mutex<BTreeMap<Epoch, Arc<Scheme>>>>);
-
-impl Schemes {
-    fn insert(&self, epoch: Epoch, scheme: Scheme) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(epoch, Arc::new(scheme));
-    }
-}
-
-impl Provider for Schemes {
-    type Scope = Epoch;
-    type Scheme = Scheme;
-
-    fn scoped(&self, epoch: Epoch) -> Option<Scoped<Scheme>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&epoch).cloned().map(Scoped::scheme)
-    }
-}
-
-/// The validators of the settings, in the order of their keys.
-pub(super) fn validator_set(settings: &Settings) -> Result<Set<PublicKey>, EngineError> {
-    let keys = settings.validators.iter().map(public_key).collect::<Result<Vec<_>, _>>()?;
-    Ok(Set::from_iter_dedup(keys))
-}
-
-/// A validator's key.
+/// A node's key.
 pub(super) fn public_key(bytes: &[u8; 32]) -> Result<PublicKey, EngineError> {
     block::public_key(bytes).map_err(|_| EngineError::ValidatorKey(aval_codec::Hash::new(*bytes).to_hex()))
 }
 
-/// This validator's key.
+/// This node's key.
 pub(super) fn private_key(settings: &Settings) -> Result<PrivateKey, EngineError> {
     PrivateKey::decode(Bytes::copy_from_slice(&settings.key_seed))
         .map_err(|_| EngineError::Build("the node's key is unusable".into()))
@@ -140,23 +117,20 @@ impl<E: Clock + CryptoRng + Metrics + Spawner + Storage> EngineContext for E {}
 
 /// Everything that runs once the engine is started; dropping it does not stop it, ending its context does.
 pub(super) struct Running {
-    consensus: Handle<()>,
     marshal: Handle<()>,
-    delivery: Handle<Result<(), Fatal>>,
+    epochs: Handle<Result<(), EngineError>>,
 }
 
 impl Running {
     /// Waits until a part of the engine stops, which none does by itself while the node is healthy.
     pub(super) async fn failed(self) -> EngineError {
-        let Self { consensus, marshal, delivery } = self;
-        futures::pin_mut!(consensus, marshal, delivery);
-        let stopped = futures::future::select(consensus, marshal);
-        match futures::future::select(delivery, stopped).await {
-            futures::future::Either::Left((Ok(Err(fatal)), _)) => EngineError::Fatal(fatal),
+        let Self { marshal, epochs } = self;
+        futures::pin_mut!(marshal, epochs);
+        match futures::future::select(epochs, marshal).await {
+            futures::future::Either::Left((Ok(Err(error)), _)) => error,
             // The cause of a stopped marshal may be a commit that failed a moment earlier.
-            futures::future::Either::Right((_, delivery)) => match futures::FutureExt::now_or_never(delivery)
-            {
-                Some(Ok(Err(fatal))) => EngineError::Fatal(fatal),
+            futures::future::Either::Right((_, epochs)) => match futures::FutureExt::now_or_never(epochs) {
+                Some(Ok(Err(error))) => error,
                 _ => EngineError::Stopped,
             },
             futures::future::Either::Left(_) => EngineError::Stopped,
@@ -164,16 +138,30 @@ impl Running {
     }
 }
 
+/// The node that the engine serves, and its queue of messages.
+pub(super) struct Node {
+    pub(super) application: SharedApplication,
+    pub(super) history: Arc<dyn History>,
+    pub(super) membership: Arc<dyn Membership>,
+    pub(super) outgoing: Outgoing,
+}
+
+impl Node {
+    pub(super) fn new<A: Application>(built: Built<A>, outgoing: Outgoing) -> Self {
+        let Built { application, history, membership } = built;
+        Self { application, history, membership, outgoing }
+    }
+}
+
 /// Wires the engine and starts it.
-pub(super) async fn start<E, S, R, P, B>(
+pub(super) async fn start<E, S, R, P, B, C>(
     context: E,
     settings: &Settings,
     channels: Channels<S, R>,
     peers: P,
     blocker: B,
-    application: SharedApplication,
-    history: Arc<dyn History>,
-    outgoing: tokio::sync::mpsc::Receiver<Bytes>,
+    connections: C,
+    node: Node,
 ) -> Result<Running, EngineError>
 where
     E: EngineContext,
@@ -181,22 +169,28 @@ where
     R: Receiver<PublicKey = PublicKey>,
     P: PeerProvider<PublicKey = PublicKey>,
     B: Blocker<PublicKey = PublicKey>,
+    C: Connections,
 {
-    let epoch = Epoch::zero();
-    // One epoch without an end: the first landing has a fixed validator set.
-    let epocher = FixedEpocher::new(const { NonZeroU64::new(1 << 60).expect("not zero") });
+    let Node { application, history, membership, outgoing } = node;
+    let epocher = FixedEpocher::new(settings.epoch_blocks);
     let key = private_key(settings)?;
-    let validators = validator_set(settings)?;
-    let namespace = namespace(&settings.network);
-    let scheme = Scheme::signer(&namespace, validators.clone(), key.clone())
-        .unwrap_or_else(|| Scheme::verifier(&namespace, validators.clone()));
-    let schemes = Schemes::default();
-    schemes.insert(epoch, scheme.clone());
+    let schemes = Schemes::new(settings, membership.clone())?;
+    let committed = history.height();
+    let head = (committed, history.digest(committed)?);
 
     let page_cache = CacheRef::new(const { NonZeroU16::new(4096).expect("not zero") }, CACHE_PAGES);
+    let storage = Storages { page_cache: &page_cache, history: &history, membership: &membership };
+    // A ledger that came by another way than the engine's delivery is where the engine has to go on.
+    let floor = match settings.joined_height {
+        Some(_) => newest_certified(&history, &membership)?,
+        None => None,
+    };
+    let floor_height = floor.as_ref().map_or(0, |(height, _)| *height);
     let (marshal_actor, marshal, delivered) =
-        open_marshal(&context, settings, &schemes, &epocher, &page_cache, &history).await?;
-    check_progress(delivered, history.height())?;
+        open_marshal(&context, settings, &schemes, &epocher, storage, floor).await?;
+    let delivered = delivered.max(settings.joined_height.unwrap_or(0).min(floor_height));
+    check_progress(delivered, committed)?;
+    open_schemes(&schemes, settings.epoch_blocks, delivered.min(floor_height.max(1) - 1), committed)?;
 
     let resolver = marshal_resolver::init(
         context.child("backfill"),
@@ -226,20 +220,67 @@ where
     );
     buffer_engine.start(channels.blocks);
     let adapter = Adapter::new(application.clone());
-    let deferred = Deferred::new(context.child("verification"), adapter, marshal.clone(), epocher);
+    let verification =
+        Deferred::new(context.child("verification"), adapter, marshal.clone(), epocher.clone());
     let (reporter, finalized) = FinalizedReporter::new(application.clone());
     let marshal_handle = marshal_actor.start(reporter, buffer, resolver);
-    let delivery = {
-        let (application, genesis) = (application.clone(), settings.genesis.digest());
-        context.child("delivery").spawn(move |_| deliver(application, finalized, marshal, genesis))
+    let following = Following::new(connections, membership.clone(), key.public_key());
+    spawn_messages(&context, channels.messages, application.clone(), outgoing, following.validators());
+    let epochs = Epochs {
+        options: SimplexOptions::new(settings, page_cache, history),
+        channels: EpochChannels {
+            votes: ByEpoch::new(context.child("votes"), channels.votes),
+            certificates: ByEpoch::new(context.child("certificates"), channels.certificates),
+            resolver: ByEpoch::new(context.child("resolver"), channels.resolver),
+        },
+        context: context.child("epochs"),
+        epocher,
+        schemes,
+        membership,
+        verification,
+        marshal,
+        blocker,
+        following,
     };
-    spawn_messages(&context, channels.messages, application, outgoing);
-    let consensus = simplex::Engine::new(
-        context.child("consensus"),
-        simplex_config(settings, scheme, blocker, deferred, page_cache, epoch),
-    )
-    .start(channels.votes, channels.certificates, channels.resolver);
-    Ok(Running { consensus, marshal: marshal_handle, delivery })
+    let genesis = settings.genesis.digest();
+    let epochs =
+        context.child("delivery").spawn(move |_| epochs.run(application, finalized, head, genesis));
+    Ok(Running { marshal: marshal_handle, epochs })
+}
+
+/// The newest committed block that has a certificate of its own, unless it is genesis.
+fn newest_certified(
+    history: &Arc<dyn History>,
+    membership: &Arc<dyn Membership>,
+) -> Result<Option<(u64, BlockFinalization)>, EngineError> {
+    for height in (1..=history.height()).rev() {
+        let Some(certificate) = history.certificate(height)? else { continue };
+        let Some(validators) = membership.validators(certificate.epoch)? else { return Ok(None) };
+        let count = u32::try_from(validators.len()).unwrap_or(u32::MAX);
+        let finalization = to_engine(&certificate, &history.digest(height)?, count);
+        return Ok(finalization.map(|finalization| (height, finalization)));
+    }
+    Ok(None)
+}
+
+/// Makes the schemes of the epochs whose blocks are not delivered yet.
+fn open_schemes(
+    schemes: &Schemes,
+    epoch_blocks: NonZeroU64,
+    delivered: u64,
+    committed: u64,
+) -> Result<(), EngineError> {
+    for epoch in delivered.saturating_add(1) / epoch_blocks..=committed.saturating_add(1) / epoch_blocks {
+        schemes.open(Epoch::new(epoch))?;
+    }
+    Ok(())
+}
+
+/// Where the marshal keeps what it must not lose.
+struct Storages<'a> {
+    page_cache: &'a CacheRef,
+    history: &'a Arc<dyn History>,
+    membership: &'a Arc<dyn Membership>,
 }
 
 type ArchivedMarshal<E> = MarshalActor<
@@ -257,9 +298,10 @@ async fn open_marshal<E: EngineContext>(
     settings: &Settings,
     schemes: &Schemes,
     epocher: &FixedEpocher,
-    page_cache: &CacheRef,
-    history: &Arc<dyn History>,
+    storages: Storages<'_>,
+    floor: Option<(u64, BlockFinalization)>,
 ) -> Result<(ArchivedMarshal<E>, MarshalMailbox<Scheme, Standard<EngineBlock>>, u64), EngineError> {
+    let Storages { page_cache, history, membership } = storages;
     let options = JournalOptions {
         prefix: settings.partition_prefix.clone(),
         page_cache: page_cache.clone(),
@@ -277,19 +319,26 @@ async fn open_marshal<E: EngineContext>(
     )
     .await
     .map_err(journal)?;
-    let validators = u32::try_from(settings.validators.len()).unwrap_or(u32::MAX);
-    let certificates =
-        CertificateArchive::open(context.child("finalizations"), &options, validators, history.clone())
-            .await
-            .map_err(journal)?;
+    let certificates = CertificateArchive::open(
+        context.child("finalizations"),
+        &options,
+        history.clone(),
+        membership.clone(),
+    )
+    .await
+    .map_err(journal)?;
     let genesis = EngineBlock::digested(genesis).map_err(|error| EngineError::Build(error.to_string()))?;
     let config = marshal::Config {
         provider: schemes.clone(),
         epocher: epocher.clone(),
-        start: Start::Genesis(genesis),
+        start: match floor {
+            Some((_, finalization)) => Start::Floor(finalization),
+            None => Start::Genesis(genesis),
+        },
         partition_prefix: format!("{}marshal", settings.partition_prefix),
         mailbox_size: MAILBOX,
-        view_retention: ViewDelta::new(VIEWS_KEPT),
+        // Views of an earlier epoch count as one together, so a window as long as an epoch would never pass one.
+        view_retention: ViewDelta::new(VIEWS_KEPT.min(settings.epoch_blocks.get().div_ceil(2))),
         prunable_items_per_section: const { NonZeroU64::new(64).expect("not zero") },
         page_cache: page_cache.clone(),
         replay_buffer: JOURNAL_BUFFER,
@@ -318,56 +367,93 @@ pub(super) fn check_progress(delivered: u64, committed: u64) -> Result<(), Engin
     }
 }
 
-fn simplex_config<E, B>(
-    settings: &Settings,
-    scheme: Scheme,
-    blocker: B,
-    deferred: Deferred<E, Scheme, Adapter, EngineBlock, FixedEpocher>,
+/// The place of an engine in the order.
+pub(super) struct Place {
+    pub(super) scheme: Scheme,
+    pub(super) epoch: Epoch,
+    /// The block before the epoch's first.
+    pub(super) floor: Hash,
+    /// How long to wait for a leader's block.
+    pub(super) leader_timeout: Duration,
+}
+
+/// What the engines of all epochs have in common.
+pub(super) struct SimplexOptions {
+    pub(super) genesis: Hash,
+    pub(super) history: Arc<dyn History>,
+    partition_prefix: String,
     page_cache: CacheRef,
-    epoch: Epoch,
-) -> simplex::Config<
+}
+
+type SimplexConfig<E, B> = simplex::Config<
     Scheme,
     RoundRobin<Sha256>,
     B,
     commonware_cryptography::sha256::Digest,
-    Deferred<E, Scheme, Adapter, EngineBlock, FixedEpocher>,
-    Deferred<E, Scheme, Adapter, EngineBlock, FixedEpocher>,
-    Deferred<E, Scheme, Adapter, EngineBlock, FixedEpocher>,
+    Verification<E>,
+    Verification<E>,
+    Verification<E>,
     Sequential,
->
-where
-    E: EngineContext,
-    B: Blocker<PublicKey = PublicKey>,
-{
-    let leader_timeout = Duration::from_millis(settings.leader_timeout_ms.max(1));
-    let certification_timeout = leader_timeout + Duration::from_secs(1);
-    simplex::Config {
-        scheme,
-        elector: RoundRobin::<Sha256>::default(),
-        blocker,
-        automaton: deferred.clone(),
-        relay: deferred.clone(),
-        reporter: deferred,
-        strategy: Sequential,
-        partition: format!("{}consensus-{epoch}", settings.partition_prefix),
-        mailbox_size: MAILBOX,
-        epoch,
-        floor: Floor::Genesis(digest(&settings.genesis.digest())),
-        replay_buffer: JOURNAL_BUFFER,
-        write_buffer: JOURNAL_BUFFER,
-        page_cache,
-        leader_timeout,
-        certification_timeout,
-        timeout_retry: leader_timeout,
-        view_retention: ViewDelta::new(VIEWS_KEPT),
-        // A validator that was silent for a while is skipped at once when its turn comes, until it is heard again.
-        skip: SkipPolicy::Enabled { timeout: certification_timeout * 2, budget: SkipBudget::Participants },
-        fetch_timeout: seconds(1),
-        fetch_retry_delay: Duration::from_millis(200),
-        // The leader sends its block to all, and who misses it fetches it. Sending it again to whoever was a
-        // moment slower than the quorum would send every block to the slowest validator several times.
-        forward: ForwardPolicy::SilentLeader,
-        track_historical_votes: false,
+>;
+
+impl SimplexOptions {
+    fn new(settings: &Settings, page_cache: CacheRef, history: Arc<dyn History>) -> Self {
+        Self {
+            genesis: settings.genesis.digest(),
+            history,
+            partition_prefix: settings.partition_prefix.clone(),
+            page_cache,
+        }
+    }
+
+    /// The name of an epoch's journal of votes.
+    pub(super) fn partition(&self, epoch: Epoch) -> String {
+        format!("{}consensus-{epoch}", self.partition_prefix)
+    }
+
+    pub(super) fn config<E, B>(
+        &self,
+        place: Place,
+        verification: Verification<E>,
+        blocker: B,
+    ) -> SimplexConfig<E, B>
+    where
+        E: EngineContext,
+        B: Blocker<PublicKey = PublicKey>,
+    {
+        let leader_timeout = place.leader_timeout;
+        let certification_timeout = leader_timeout + Duration::from_secs(1);
+        simplex::Config {
+            scheme: place.scheme,
+            elector: RoundRobin::<Sha256>::default(),
+            blocker,
+            automaton: verification.clone(),
+            relay: verification.clone(),
+            reporter: verification,
+            strategy: Sequential,
+            partition: self.partition(place.epoch),
+            mailbox_size: MAILBOX,
+            epoch: place.epoch,
+            floor: Floor::Genesis(digest(&place.floor)),
+            replay_buffer: JOURNAL_BUFFER,
+            write_buffer: JOURNAL_BUFFER,
+            page_cache: self.page_cache.clone(),
+            leader_timeout,
+            certification_timeout,
+            timeout_retry: leader_timeout,
+            view_retention: ViewDelta::new(VIEWS_KEPT),
+            // A validator that was silent for a while is skipped at once when its turn comes, until it is heard again.
+            skip: SkipPolicy::Enabled {
+                timeout: certification_timeout * 2,
+                budget: SkipBudget::Participants,
+            },
+            fetch_timeout: seconds(1),
+            fetch_retry_delay: Duration::from_millis(200),
+            // The leader sends its block to all, and who misses it fetches it. Sending it again to whoever was a
+            // moment slower than the quorum would send every block to the slowest validator several times.
+            forward: ForwardPolicy::SilentLeader,
+            track_historical_votes: false,
+        }
     }
 }
 
@@ -376,15 +462,20 @@ fn spawn_messages<E, S, R>(
     context: &E,
     (mut sender, mut receiver): (S, R),
     application: SharedApplication,
-    mut outgoing: tokio::sync::mpsc::Receiver<Bytes>,
+    mut outgoing: Outgoing,
+    validators: SharedKeys,
 ) where
     E: Spawner,
     S: Sender<PublicKey = PublicKey>,
     R: Receiver<PublicKey = PublicKey>,
 {
     let _ = context.child("messages_out").spawn(move |_| async move {
-        while let Some(message) = outgoing.recv().await {
-            let _ = sender.send(Recipients::All, message, false);
+        while let Some((audience, message)) = outgoing.recv().await {
+            let recipients = match audience {
+                Audience::Everybody => Recipients::All,
+                Audience::Validators => Recipients::Some(validators.get()),
+            };
+            let _ = sender.send(recipients, message, false);
         }
     });
     let _ = context.child("messages_in").spawn(move |_| async move {

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use aval_machine::membership::participation::leaders_wanted;
 use aval_machine::membership::{self, HeaderSets};
-use aval_machine::{BlockContext, Checked, ExecuteError, Executed, Rules, check_all, execute_block};
+use aval_machine::{
+    BlockContext, Checked, ExecuteError, Executed, Rules, StateError, check_all, execute_block, state_key,
+};
 use aval_store::{Ledger, PendingBlock, PendingTree, StoreError, View};
 use aval_types::block::BlockTransaction;
+use aval_types::genesis::Parameters;
 use aval_types::{Block, Header, SubmittedTransaction};
 
 use super::{Executor, ExecutorOptions};
 use crate::engine::SealedBlock;
 use crate::mempool::{EnvelopeKey, Mempool};
+use crate::roster::parameters_in;
 use crate::runtime::offload;
 
 /// Why a block could not be executed.
@@ -79,12 +83,12 @@ impl Executor {
 }
 
 impl Execution {
-    fn execute(&self, sealed: &SealedBlock) -> Result<Arc<PendingBlock>, Rejection> {
+    pub(super) fn execute(&self, sealed: &SealedBlock) -> Result<Arc<PendingBlock>, Rejection> {
         let block = sealed.block();
         let view = self.ledger.view(&block.header.parent)?;
         let parent = view.header().ok_or(Rejection::UnknownParent)?;
         check_header(&block.header, parent, &self.options)?;
-        self.check_size(sealed)?;
+        check_size(sealed, &parameters(&view)?)?;
         let checked = self.check_transactions(&block.transactions)?;
         let context = self.block_context(&view, &block.header)?;
         let executed = execute_block(&view, &context, &checked).map_err(|error| match error {
@@ -133,15 +137,6 @@ impl Execution {
     ) -> Result<Arc<PendingBlock>, Rejection> {
         let pending = PendingBlock::new(block, executed, tree)?;
         Ok(self.ledger.insert_pending(pending)?)
-    }
-
-    fn check_size(&self, sealed: &SealedBlock) -> Result<(), Rejection> {
-        let parameters = &self.options.parameters;
-        let too_many = sealed.block().transactions.len() > parameters.block_transactions_max as usize;
-        if too_many || sealed.encoded().len() > parameters.block_bytes_max as usize {
-            return Err(invalid("it is larger than the network allows"));
-        }
-        Ok(())
     }
 
     /// The checked form of a block's transactions: those that wait in the pool are checked already.
@@ -200,7 +195,7 @@ pub(crate) fn block_leaders(
     Ok(leaders)
 }
 
-/// The rules of a header that need its parent alone. Leader, epoch and views are the engine's: it compares
+/// The rules of a header that need its parent alone. Leader and views are the engine's: it compares
 /// them with the place in the order that the block was proposed for.
 fn check_header(header: &Header, parent: &Header, options: &ExecutorOptions) -> Result<(), Rejection> {
     if header.genesis != options.network.genesis() {
@@ -212,8 +207,29 @@ fn check_header(header: &Header, parent: &Header, options: &ExecutorOptions) -> 
     if header.time_ms <= parent.time_ms {
         return Err(invalid("its time is not after its parent's"));
     }
+    if header.epoch != membership::epoch_of(header.height, options.parameters.validators.epoch_blocks) {
+        return Err(invalid("its epoch is not that of its height"));
+    }
     if header.validators_hash != parent.next_validators_hash {
         return Err(invalid("it names another validator set than its parent"));
     }
     Ok(())
+}
+
+/// The parameters in force on a state.
+pub(super) fn parameters(view: &View) -> Result<Parameters, Rejection> {
+    parameters_in(view.state(state_key::PARAMETERS.as_bytes())?.as_deref()).map_err(damaged)
+}
+
+fn check_size(sealed: &SealedBlock, parameters: &Parameters) -> Result<(), Rejection> {
+    let too_many = sealed.block().transactions.len() > parameters.block_transactions_max as usize;
+    // Witnesses that are erased by now have counted when the block was made.
+    if too_many || sealed.encoded().len() > parameters.block_bytes_max as usize {
+        return Err(invalid("it is larger than the network allows"));
+    }
+    Ok(())
+}
+
+pub(super) fn damaged(error: StateError) -> Rejection {
+    Rejection::Fault(error.to_string())
 }

@@ -16,6 +16,7 @@
 mod execution;
 mod ledger;
 mod propose;
+mod replay;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -36,6 +37,7 @@ use tracing::{debug, error};
 use crate::engine::{Ancestry, Application, Fatal, SealedBlock, Slot};
 use crate::gossip::{Gossip, TransactionSink};
 use crate::mempool::Mempool;
+use crate::roster::Roster;
 use crate::runtime::{SharedRuntime, offload};
 
 use execution::Rejection;
@@ -43,6 +45,7 @@ use execution::Rejection;
 #[cfg(test)]
 pub(crate) use execution::block_leaders;
 pub use ledger::{LedgerHistory, install_genesis};
+pub use replay::{Replay, ReplayError};
 
 /// What the executor goes by beside the ledger.
 #[derive(Clone, Debug)]
@@ -72,6 +75,7 @@ pub struct Executor {
     mempool: Arc<Mempool<Checked>>,
     gossip: Arc<Gossip>,
     sink: Arc<dyn TransactionSink>,
+    roster: Arc<Roster>,
     rules: Rules,
     options: ExecutorOptions,
     /// Held while a block is executed: blocks of one chain cannot be executed side by side, and two requests for the
@@ -89,6 +93,7 @@ impl Executor {
         mempool: Arc<Mempool<Checked>>,
         gossip: Arc<Gossip>,
         sink: Arc<dyn TransactionSink>,
+        roster: Arc<Roster>,
         options: ExecutorOptions,
     ) -> Result<Arc<Self>, StoreError> {
         let head = ledger.require_head()?;
@@ -103,6 +108,7 @@ impl Executor {
             mempool,
             gossip,
             sink,
+            roster,
             options,
         }))
     }
@@ -154,12 +160,13 @@ impl Executor {
         };
         let ids = pending.executed().ids.clone();
         let time_ms = pending.header().time_ms;
-        let ledger = self.ledger.clone();
-        offload(&*self.runtime, move || ledger.commit(&pending, certificate.as_ref()))
+        let (ledger, committed) = (self.ledger.clone(), pending.clone());
+        offload(&*self.runtime, move || ledger.commit(&committed, certificate.as_ref()))
             .await
             .ok_or_else(|| Fatal("the node is stopping".to_owned()))?
             .map_err(fatal)?;
         debug!(height, transactions = ids.len(), "committed");
+        self.roster.committed(&pending.executed().changes, time_ms);
         self.announce(Finalized { height, time_ms }, &ids);
         Ok(())
     }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use aval_machine::{BlockContext, BlockLimits, Checked, Dropped, propose_block};
 use aval_store::View;
 use aval_types::block::{BlockTransaction, HEADER_BYTES, transactions_root, witnesses_root};
+use aval_types::genesis::Parameters;
 use aval_types::{Block, Header, TransactionId};
 use futures::StreamExt as _;
 use futures::future::select;
 
 use super::Executor;
-use super::execution::{Execution, Rejection, block_leaders};
+use super::execution::{Execution, Rejection, block_leaders, parameters};
 use crate::engine::{Ancestry, SealedBlock, Slot};
 use crate::runtime::offload;
 
@@ -31,12 +32,13 @@ impl Executor {
         let parent = ancestry.next().await.ok_or(Rejection::UnknownParent)?;
         self.execute_with_ancestors(parent.clone(), ancestry).await?;
         let parent = parent.block().header.clone();
-        let candidates = self.wait_for_candidates(&slot, &parent).await;
+        let parameters = parameters(&self.ledger.view(&slot.parent)?)?;
+        let candidates = self.wait_for_candidates(&slot, &parent, &parameters).await;
         let guard = self.execution.clone().lock_owned().await;
         let (execution, now_ms) = (self.execution(), self.runtime.now_ms());
         let (block, dropped) = offload(&*self.runtime, move || {
             let _guard = guard;
-            execution.build(&slot, &parent, candidates, now_ms)
+            execution.build(&slot, &parent, &parameters, candidates, now_ms)
         })
         .await
         .unwrap_or_else(|| Err(Rejection::Fault("the node is stopping".to_owned())))?;
@@ -50,8 +52,12 @@ impl Executor {
     ///
     /// Every block costs votes, messages and synced files, whatever is in it. So a block is made when there are enough
     /// transactions to be worth it, or when the last one is old enough, or, with whatever there is, at the heartbeat.
-    async fn wait_for_candidates(&self, slot: &Slot, parent: &Header) -> Vec<Arc<Checked>> {
-        let parameters = &self.options.parameters;
+    async fn wait_for_candidates(
+        &self,
+        slot: &Slot,
+        parent: &Header,
+        parameters: &Parameters,
+    ) -> Vec<Arc<Checked>> {
         let bytes_max = (parameters.block_bytes_max as usize).saturating_sub(HEADER_BYTES + EMPTY_BODY_BYTES);
         let count_max = parameters.block_transactions_max as usize;
         let interval = self.options.block_interval;
@@ -98,6 +104,7 @@ impl Execution {
         &self,
         slot: &Slot,
         parent: &Header,
+        parameters: &Parameters,
         candidates: Vec<Arc<Checked>>,
         now_ms: u64,
     ) -> Result<(Arc<SealedBlock>, Vec<Dropped>), Rejection> {
@@ -108,7 +115,6 @@ impl Execution {
             time_ms: now_ms.max(parent.time_ms.saturating_add(1)),
             leaders: block_leaders(&self.ledger, &view, slot.leader)?,
         };
-        let parameters = &self.options.parameters;
         let limits = BlockLimits {
             bytes_max: (parameters.block_bytes_max as usize).saturating_sub(HEADER_BYTES),
             transactions_max: parameters.block_transactions_max as usize,

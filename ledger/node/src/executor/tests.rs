@@ -1,5 +1,7 @@
 //! The executor against itself: what one proposes another accepts, and what must wait or stop does.
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use super::{Executor, ExecutorOptions, install_genesis};
 use crate::engine::{Ancestry, Application as _, Links, SealedBlock, Slot};
 use crate::gossip::{Gossip, TransactionSink};
 use crate::mempool::{Limits, Mempool, PoolStatus};
+use crate::roster::Roster;
 use crate::runtime::{ManualRuntime, SharedRuntime};
 
 struct Nowhere;
@@ -43,8 +46,9 @@ fn node(kit: &Kit) -> Node {
         block_interval: Duration::ZERO,
     };
     let gossip = Gossip::new(runtime.clone(), links);
+    let roster = Roster::new(ledger.clone(), NonZeroU64::new(300).unwrap(), BTreeMap::new());
     let executor =
-        Executor::new(runtime, ledger, mempool.clone(), gossip, Arc::new(Nowhere), options).unwrap();
+        Executor::new(runtime, ledger, mempool.clone(), gossip, Arc::new(Nowhere), roster, options).unwrap();
     Node { executor, mempool, clock, genesis }
 }
 
@@ -171,13 +175,14 @@ fn a_block_whose_header_is_not_what_executing_it_gives_is_voted_against() {
     proposer.mempool.insert(Arc::new(check(kit.create_registry(), &kit.rules()).unwrap()), 0).unwrap();
     let good = proposer.propose(&proposer.genesis);
     let other = aval_codec::sha256(b"other");
-    let faults: [fn(&mut Block, aval_codec::Hash); 9] = [
+    let faults: [fn(&mut Block, aval_codec::Hash); 10] = [
         |block, other| block.header.state_root = other,
         |block, other| block.header.receipts_root = other,
         |block, other| block.header.genesis = other,
         |block, other| block.header.validators_hash = other,
         |block, other| block.header.next_validators_hash = other,
         |block, _| block.header.last_set_change = 1,
+        |block, _| block.header.epoch = 1,
         |block, _| block.header.height += 1,
         |block, _| block.header.time_ms = 0,
         |block, _| block.transactions.clear(),

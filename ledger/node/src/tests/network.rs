@@ -16,7 +16,7 @@ use aval_types::{SubmittedTransaction, TransactionId};
 
 use crate::core::{Core, CoreOptions, Network};
 use crate::engine::simulation::{Quality, START, World};
-use crate::engine::{Application, History, Links};
+use crate::engine::{Application, Links};
 use crate::executor::{block_leaders, install_genesis};
 use crate::metrics::Metrics;
 use crate::runtime::SharedRuntime;
@@ -92,10 +92,9 @@ impl Validators {
                 CoreOptions { block_interval: Duration::from_millis(100), ..CoreOptions::default() };
             let core = Core::start(network, ledger, runtime, links, Arc::new(Metrics::new()), options)
                 .expect("the ledger has its genesis block");
-            let application = application(&core);
-            let history: Arc<dyn History> = core.history();
+            let built = core.built(application(&core));
             running.borrow_mut().insert(index, core);
-            (application, history)
+            built
         };
         self.world.start(index, settings, build).await;
     }

@@ -58,7 +58,7 @@ pub(super) struct Lab {
     pub(super) core: Arc<Core>,
     runtime: Arc<LabRuntime>,
     router: Router,
-    _outgoing: tokio::sync::mpsc::Receiver<bytes::Bytes>,
+    _outgoing: crate::engine::Outgoing,
 }
 
 /// An answer of the interface.
@@ -106,10 +106,7 @@ impl Lab {
         let network = Network::parse(kit.genesis_bytes()).unwrap();
         let (links, outgoing) = Links::disconnected();
         let core = Core::start(network, ledger, shared, links, Arc::new(Metrics::new()), options).unwrap();
-        let node = NodeInfo {
-            key: kit.validator_keys()[0].public().to_multikey(),
-            name: Some("validator-0".into()),
-        };
+        let node = NodeInfo { key: kit.validator_keys()[0].public().to_multikey() };
         let router = router(Parts { core: core.clone(), genesis, node }, &api);
         Self { kit, core, runtime, router, _outgoing: outgoing }
     }

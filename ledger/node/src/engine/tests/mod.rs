@@ -1,4 +1,7 @@
-//! The engine's side of blocks and certificates, without a network.
+//! The engine's side of blocks and certificates, without a network; and epochs, with one.
+
+mod epochs;
+mod sockets;
 
 use std::sync::Arc;
 
