@@ -12,6 +12,7 @@
 
 mod checkpoint;
 mod error;
+mod events;
 mod http;
 mod node;
 mod resolution;
@@ -21,6 +22,7 @@ mod verified;
 pub use aval_did::resolution::VersionSelector;
 pub use checkpoint::{CheckpointStore, FileCheckpoints, MemoryCheckpoints, TrustedGenesis};
 pub use error::{ClientError, Fault, Problem};
+pub use events::{EventPlace, EventQuery, EventReader, LedgerEvent, VerifiedEvents};
 pub use http::ClientOptions;
 pub use node::{NodeClient, NodeStatus, ResolutionAnswer, TransactionStatus};
 pub use resolution::Resolution;

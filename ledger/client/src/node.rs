@@ -2,6 +2,7 @@
 //!
 //! [`crate::VerifyingClient`] is what programs use; [`crate::TrustNode`] is the explicit way to believe a node.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use aval_codec::Json;
@@ -226,6 +227,18 @@ impl NodeClient {
     /// What the node says about itself.
     pub fn status(&self) -> Result<NodeStatus, ClientError> {
         self.get(&["v1", "status"], &[])?.json()
+    }
+
+    /// Opens an answer that has no end; `silence` is the longest time without a byte.
+    pub(crate) fn stream(
+        &self,
+        segments: &[&str],
+        query: &[(&str, &str)],
+        accept: &str,
+        header: Option<(&str, &str)>,
+        silence: Duration,
+    ) -> Result<Box<dyn Read + Send + Sync>, ClientError> {
+        self.http.stream(&self.http.url(segments, query), accept, header, silence)
     }
 
     fn get(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Answer, ClientError> {

@@ -57,6 +57,7 @@ pub mod membership;
 pub mod memory;
 pub mod policy;
 mod registry;
+pub mod standing;
 pub mod state;
 pub mod state_key;
 #[cfg(feature = "testkit")]

@@ -8,8 +8,10 @@
 //! - [`gossip`] hands submitted transactions to the other validators;
 //! - [`engine`] the port to the consensus engine, and the only folder that names it;
 //! - [`executor`] proposes, verifies and commits blocks on the state machine;
+//! - [`access`] knows who may ask for what is not for everybody, and writes down that they did;
 //! - [`core`] puts these together to a node without sockets and RocksDB.
 
+pub mod access;
 pub mod api;
 pub mod cli;
 pub mod clock;

@@ -9,6 +9,8 @@
 //! | `GET /1.0/identifiers/{did}` | DID Resolution 1.0, HTTP binding, with a ledger proof |
 //! | `GET /v1/state?key=` | an entry of the state or its absence, inside of its proof |
 //! | `GET /v1/blocks/{height}` | a block; `…/header` with its certificate; `…/receipt`: what it did on its own |
+//! | `GET /v1/events` | what changed, as server-sent events from any height on |
+//! | `GET /v1/audit` | a range of the ledger as a bundle that is checked offline, for auditors |
 //! | `GET /v1/checkpoint` | the newest certified header |
 //! | `GET /v1/genesis` | the genesis file, byte for byte |
 //! | `GET /v1/status`, `/health`, `/ready`, `/metrics`, `/openapi.json` | the node itself |
@@ -18,12 +20,15 @@
 //! Reads go to the ledger on the interface's own threads; no request does more than a bounded number of them.
 
 pub mod accept;
+mod audit;
 mod blocks;
+mod events;
 mod layers;
 mod node;
 mod openapi;
 pub mod problem;
 mod proofs;
+mod receipts;
 mod resolve;
 pub mod server;
 mod state;
@@ -34,15 +39,19 @@ mod transactions;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aval_did::Did;
 use aval_store::Ledger;
 use aval_types::NetworkId;
+use aval_types::access::AccessRequest;
 use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware;
 use axum::{Json, Router, routing};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::config::ApiConfig;
+use crate::access::{Denial, Gate, Needed};
+use crate::config::{ApiConfig, EventsConfig};
 use crate::core::Core;
 use crate::genesis_file::GenesisFile;
 
@@ -68,6 +77,8 @@ pub struct Parts {
     pub genesis: Arc<GenesisFile>,
     /// Who this node is.
     pub node: NodeInfo,
+    /// Who may ask for what is not for everybody.
+    pub gate: Arc<Gate>,
 }
 
 /// The parts with what handlers share.
@@ -75,6 +86,9 @@ struct Context {
     parts: Parts,
     finality: proofs::FinalityCache,
     waiting: Semaphore,
+    events: EventsConfig,
+    event_readers: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
 }
 
 impl Context {
@@ -89,6 +103,23 @@ impl Context {
     fn now_ms(&self) -> u64 {
         self.parts.core.runtime.now_ms()
     }
+
+    /// Lets a request with an access token through, or says why not; either is in the log by then.
+    fn admit(
+        &self,
+        interface: &'static str,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: &[u8],
+        needed: Needed<'_>,
+    ) -> Result<Did, Denial> {
+        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
+        let path = uri.path_and_query().map_or("", |path| path.as_str());
+        let request = AccessRequest::new(method.as_str(), path, body);
+        self.parts.gate.admit(interface, self.ledger(), self.now_ms(), token, &request, needed)
+    }
 }
 
 type Shared = axum::extract::State<Arc<Context>>;
@@ -100,6 +131,9 @@ pub fn router(parts: Parts, config: &ApiConfig) -> Router {
         parts,
         finality: proofs::FinalityCache::default(),
         waiting: Semaphore::new(config.waiting_max.min(Semaphore::MAX_PERMITS)),
+        events: config.events.clone(),
+        event_readers: Arc::new(Semaphore::new(config.events.readers_max.min(Semaphore::MAX_PERMITS))),
+        exports: Arc::new(Semaphore::new(audit::EXPORTS_MAX)),
     });
     let timeout = Duration::from_millis(config.timeout_ms);
     let limit = layers::Limit::new(config.requests_max, timeout);

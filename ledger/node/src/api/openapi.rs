@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use std::sync::Arc;
 
 use super::problem::Problem;
-use super::{Context, blocks, node, resolve, state, transactions};
+use super::{Context, audit, blocks, events, node, resolve, state, transactions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,6 +45,8 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(blocks::block_header))
         .routes(routes!(blocks::block_receipt))
         .routes(routes!(blocks::checkpoint))
+        .routes(routes!(events::events))
+        .routes(routes!(audit::export))
         .routes(routes!(blocks::genesis))
         .routes(routes!(node::status))
         .routes(routes!(node::health))

@@ -5,6 +5,7 @@
 
 mod genesis;
 mod init;
+pub mod log;
 pub mod output;
 mod start;
 
@@ -66,7 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let result = start_log(&arguments.log, arguments.log_json).and_then(|()| match arguments.command {
+    let result = log::start(&arguments.log, arguments.log_json).and_then(|()| match arguments.command {
         Command::Init(arguments) => init::run(&arguments),
         Command::Start(arguments) => start::run(&arguments),
         Command::Devnet(devnet) => crate::devnet::run(&devnet, &arguments.log, arguments.log_json),
@@ -80,13 +81,4 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(fault.exit_code())
         }
     }
-}
-
-fn start_log(filter: &str, json: bool) -> Result<(), Fault> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .map_err(|error| Fault::usage(format!("--log {filter} is not a log filter: {error}")))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started =
-        if json { log.json().try_init() } else { log.with_ansi(output::stderr_is_colored()).try_init() };
-    started.map_err(|error| Fault::failed(format!("the log cannot be started: {error}")))
 }

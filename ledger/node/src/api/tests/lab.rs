@@ -11,7 +11,7 @@ use aval_store::{Ledger, MemoryStorage, StoreConfig};
 use aval_types::{SubmittedTransaction, TransactionId};
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use futures::StreamExt;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -130,6 +130,11 @@ impl Lab {
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
         answer(self.router.clone(), request).await
+    }
+
+    /// Sends a request whose answer has no end; gives the answer with its body unread.
+    pub(super) async fn open(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Sends a request beside what the test does next.
