@@ -168,6 +168,23 @@ impl Http {
         self.read(outcome, true)
     }
 
+    /// Sends a request with an access token.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        url: &Url,
+        token: &str,
+        body: &[u8],
+    ) -> Result<Answer, ClientError> {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header("accept", "application/json")
+            .header("authorization", format!("Bearer {token}"));
+        let request = request.body(body.to_vec()).map_err(|error| ClientError::Request(error.to_string()))?;
+        self.read(self.agent.run(request), false)
+    }
+
     /// Opens an answer that has no end, and hands out its body unread. `silence` is the longest time without a byte.
     pub(crate) fn stream(
         &self,

@@ -4,12 +4,15 @@
 //! - [`VerifyingClient`] asks through it, checks every answer against a [`TrustedGenesis`] and the newest block it
 //!   has seen, and rebuilds the answer from the proven value; a [`Verified`] answer carries the height and time it is
 //!   as of.
+//! - [`VerifiedEvents`] reads what the ledger changes, over reconnects and restarts, each event proven.
+//! - [`AdminClient`] speaks to a node's interface for its operator.
 //! - [`TrustNode`] is the explicit other way.
 //!
 //! Everything blocks; a program that must not runs it on a thread of its own. Requests are bounded in time and size
 //! and are never redirected. [`ClientError`] keeps three kinds of "no" apart: decided by the ledger, wrongly answered
 //! by the node, and undecided.
 
+mod admin;
 mod checkpoint;
 mod error;
 mod events;
@@ -19,6 +22,7 @@ mod resolution;
 mod trust;
 mod verified;
 
+pub use admin::{AdminClient, AdminIdentity};
 pub use aval_did::resolution::VersionSelector;
 pub use checkpoint::{CheckpointStore, FileCheckpoints, MemoryCheckpoints, TrustedGenesis};
 pub use error::{ClientError, Fault, Problem};

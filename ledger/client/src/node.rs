@@ -58,6 +58,9 @@ pub struct NodeStatus {
     pub network: String,
     /// The height of its newest final block.
     pub height: u64,
+    /// Its network key, a multikey.
+    #[serde(default)]
+    pub key: String,
 }
 
 /// A DID resolution result as a node gives it. The parts stay JSON, so that they can be compared whole.
@@ -227,6 +230,10 @@ impl NodeClient {
     /// What the node says about itself.
     pub fn status(&self) -> Result<NodeStatus, ClientError> {
         self.get(&["v1", "status"], &[])?.json()
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
     }
 
     /// Opens an answer that has no end; `silence` is the longest time without a byte.

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::Problem;
-use super::{Context, Parts, layers, node, openapi};
+use super::{Context, Parts, layers, members, node, openapi};
 use crate::access::Needed;
 use crate::access::log::Line;
 use crate::cli::log::LogControl;
@@ -176,9 +176,9 @@ async fn peers(
     method: Method,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-) -> Result<Json<Vec<node::Member>>, Problem> {
+) -> Result<Json<Vec<members::Member>>, Problem> {
     admin.admit(&Asked { method: &method, uri: &uri, headers: &headers, body: &[] })?;
-    Ok(Json(node::members(&admin.context)?))
+    Ok(Json(members::members(&admin.context)?))
 }
 
 /// The log's filter.
@@ -206,12 +206,15 @@ async fn set_log_level(
     body: Bytes,
 ) -> Result<Json<LogLevel>, Problem> {
     admin.admit(&Asked { method: &method, uri: &uri, headers: &headers, body: &body })?;
-    let wanted: LogLevel = serde_json::from_slice(&body)
-        .map_err(|_| Problem::malformed("The body is {\"filter\":\"…\"}, for example info or warn,aval_node=debug."))?;
-    let before = admin.controls.log.current();
-    admin.controls.log.change(&wanted.filter).map_err(|reason| {
-        Problem::malformed(format!("This is no filter of the log: {reason}."))
+    let wanted: LogLevel = serde_json::from_slice(&body).map_err(|_| {
+        Problem::malformed("The body is {\"filter\":\"…\"}, for example info or warn,aval_node=debug.")
     })?;
+    let before = admin.controls.log.current();
+    admin
+        .controls
+        .log
+        .change(&wanted.filter)
+        .map_err(|reason| Problem::malformed(format!("This is no filter of the log: {reason}.")))?;
     tracing::warn!(%before, after = %wanted.filter, "the log's filter was changed by the operator");
     Ok(Json(wanted))
 }
@@ -258,7 +261,7 @@ impl Context {
     /// The DID that operates this node: by its entry in the registry of nodes, else by the genesis file.
     fn operator(&self) -> Result<Option<Did>, StoreError> {
         let key = self.parts.gate.node_key();
-        if let Some(record) = node::record(self, key)? {
+        if let Some(record) = members::record(self, key)? {
             return Ok(Some(record.operator));
         }
         let validators = &self.parts.genesis.genesis.validators;

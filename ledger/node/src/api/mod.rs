@@ -20,10 +20,12 @@
 //! Reads go to the ledger on the interface's own threads; no request does more than a bounded number of them.
 
 pub mod accept;
+pub mod admin;
 mod audit;
 mod blocks;
 mod events;
 mod layers;
+mod members;
 mod node;
 mod openapi;
 pub mod problem;
@@ -70,6 +72,7 @@ pub struct NodeInfo {
 }
 
 /// Everything that the interface needs.
+#[derive(Clone)]
 pub struct Parts {
     /// The node.
     pub core: Arc<Core>,
@@ -92,6 +95,18 @@ struct Context {
 }
 
 impl Context {
+    fn new(parts: Parts, config: &ApiConfig) -> Self {
+        let places = |count: usize| Semaphore::new(count.min(Semaphore::MAX_PERMITS));
+        Self {
+            parts,
+            finality: proofs::FinalityCache::default(),
+            waiting: places(config.waiting_max),
+            events: config.events.clone(),
+            event_readers: Arc::new(places(config.events.readers_max)),
+            exports: Arc::new(places(audit::EXPORTS_MAX)),
+        }
+    }
+
     fn ledger(&self) -> &Ledger {
         &self.parts.core.ledger
     }
@@ -127,14 +142,7 @@ type Shared = axum::extract::State<Arc<Context>>;
 /// The routes with all their layers.
 pub fn router(parts: Parts, config: &ApiConfig) -> Router {
     let metrics = parts.core.metrics.clone();
-    let context = Arc::new(Context {
-        parts,
-        finality: proofs::FinalityCache::default(),
-        waiting: Semaphore::new(config.waiting_max.min(Semaphore::MAX_PERMITS)),
-        events: config.events.clone(),
-        event_readers: Arc::new(Semaphore::new(config.events.readers_max.min(Semaphore::MAX_PERMITS))),
-        exports: Arc::new(Semaphore::new(audit::EXPORTS_MAX)),
-    });
+    let context = Arc::new(Context::new(parts, config));
     let timeout = Duration::from_millis(config.timeout_ms);
     let limit = layers::Limit::new(config.requests_max, timeout);
     // Waiting for a transaction has a bound of its own, so that it cannot take the places of other requests.

@@ -93,12 +93,16 @@ pub(super) struct Health {
 /// What the node is and how far it is.
 #[utoipa::path(get, path = "/v1/status", tag = "node", responses((status = 200, description = "The status", body = Status)))]
 pub(super) async fn status(State(context): Shared) -> Result<Json<Status>, Problem> {
+    status_of(&context).map(Json)
+}
+
+pub(super) fn status_of(context: &Context) -> Result<Status, Problem> {
     let core = &context.parts.core;
     let head = context.ledger().require_head()?;
     let now_ms = context.now_ms();
-    let sync = sync(&context, head.header().time_ms, head.height(), now_ms);
+    let sync = sync(context, head.header().time_ms, head.height(), now_ms);
     let node = &context.parts.node;
-    Ok(Json(Status {
+    Ok(Status {
         network: context.network().to_string(),
         label: context.network().label().to_owned(),
         genesis: context.parts.genesis.hash,
@@ -114,10 +118,10 @@ pub(super) async fn status(State(context): Shared) -> Result<Json<Status>, Probl
         role: if node.name.is_some() { "validator" } else { "observer" },
         name: node.name.clone(),
         key: node.key.clone(),
-        peers: peers(&context, now_ms),
+        peers: peers(context, now_ms),
         waiting: core.mempool.usage().entries,
         version: env!("CARGO_PKG_VERSION"),
-    }))
+    })
 }
 
 fn peers(context: &Context, now_ms: u64) -> Vec<PeerView> {

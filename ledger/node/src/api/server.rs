@@ -36,17 +36,18 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for requests under way to end when the node stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Takes the address, so that a used port is known before anything else is touched.
-pub fn bind(address: SocketAddr) -> Result<StdListener, Fault> {
+/// Takes the address, so that a used port is known before anything else is touched. `setting` is where it stands in
+/// config.json.
+pub fn bind(setting: &str, address: SocketAddr) -> Result<StdListener, Fault> {
     let listener = StdListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Fault::failed(format!(
-            "{address} is used by another program: stop it, or set another api.listen in config.json"
+            "{address} is used by another program: stop it, or set another {setting} in config.json"
         )),
         io::ErrorKind::PermissionDenied => Fault::locked(format!(
-            "{address} may not be used: set an api.listen with a port above 1023 in config.json"
+            "{address} may not be used: set an {setting} with a port above 1023 in config.json"
         )),
         io::ErrorKind::AddrNotAvailable => Fault::failed(format!(
-            "{address} is no address of this machine: set another api.listen in config.json"
+            "{address} is no address of this machine: set another {setting} in config.json"
         )),
         _ => Fault::failed(format!("{address} cannot be listened on: {error}")),
     })?;

@@ -62,20 +62,17 @@ impl LogControl {
 pub(super) fn start(filter: &str, json: bool) -> Result<(), Fault> {
     let parsed = EnvFilter::try_new(filter)
         .map_err(|error| Fault::usage(format!("--log {filter} is not a log filter: {error}")))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(std::io::stderr)
-        .with_filter_reloading();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
         Fault::failed(format!("the log cannot be started: {error}"))
     };
     let exchange: Exchange = if json {
-        let log = log.json();
+        let log = log.json().with_env_filter(parsed).with_filter_reloading();
         let handle = log.reload_handle();
         log.try_init().map_err(failed)?;
         Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
     } else {
-        let log = log.with_ansi(output::stderr_is_colored());
+        let log = log.with_ansi(output::stderr_is_colored()).with_env_filter(parsed).with_filter_reloading();
         let handle = log.reload_handle();
         log.try_init().map_err(failed)?;
         Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))

@@ -14,8 +14,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::fault::Fault;
-
 /// The arguments of `avald`.
 #[derive(Debug, Parser)]
 #[command(
