@@ -23,6 +23,7 @@ pub enum AuditCommand {
         /// The node's network key; a node that says it has another one is not talked to
         #[arg(long, value_name = "KEY")]
         node_key: Option<String>,
+        /// Who acts.
         #[command(flatten)]
         actor: ActorArgs,
     },

@@ -21,6 +21,7 @@ pub enum GovernanceCommand {
         /// Vote against it
         #[arg(long)]
         reject: bool,
+        /// Who acts.
         #[command(flatten)]
         actor: ActorArgs,
     },
@@ -47,6 +48,7 @@ pub struct ProposeArgs {
     /// Execute it so many blocks from now [default: a few more than the notice that the parameters want]
     #[arg(long, value_name = "BLOCKS")]
     pub after: Option<u64>,
+    /// Who acts.
     #[command(flatten)]
     pub actor: ActorArgs,
 }

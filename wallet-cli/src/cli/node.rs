@@ -19,6 +19,7 @@ pub enum NodeCommand {
         /// Where it listens for other nodes; may be repeated
         #[arg(long = "address", value_name = "IP:PORT", required = true)]
         addresses: Vec<SocketAddr>,
+        /// Who acts.
         #[command(flatten)]
         actor: ActorArgs,
     },
@@ -26,6 +27,7 @@ pub enum NodeCommand {
     Leave {
         /// Its network key, a multikey
         key: String,
+        /// Who acts.
         #[command(flatten)]
         actor: ActorArgs,
     },
@@ -39,6 +41,7 @@ pub enum NodeCommand {
     LogLevel {
         /// The new filter, such as `info` or `warn,aval_node=debug`
         filter: Option<String>,
+        /// Which node, and as whom.
         #[command(flatten)]
         admin: AdminArgs,
     },
@@ -47,6 +50,7 @@ pub enum NodeCommand {
         /// How many of the newest entries
         #[arg(long, default_value_t = 50)]
         last: usize,
+        /// Which node, and as whom.
         #[command(flatten)]
         admin: AdminArgs,
     },
@@ -74,6 +78,7 @@ pub struct RegisterArgs {
     /// The region that it stands in
     #[arg(long, default_value = "unspecified")]
     pub region: String,
+    /// Who acts.
     #[command(flatten)]
     pub actor: ActorArgs,
 }
@@ -106,6 +111,7 @@ pub struct AdminArgs {
     /// The node's network key; a node that says it has another one is not talked to
     #[arg(long, value_name = "KEY")]
     pub node_key: Option<String>,
+    /// Who acts.
     #[command(flatten)]
     pub actor: ActorArgs,
 }

@@ -23,6 +23,7 @@ pub enum SupervisionCommand {
         /// How long, in minutes
         #[arg(long, value_name = "MINUTES", default_value_t = 24 * 60)]
         minutes: u64,
+        /// Who acts.
         #[command(flatten)]
         actor: ActorArgs,
     },
@@ -30,6 +31,7 @@ pub enum SupervisionCommand {
     Release {
         /// The hold: the id of the transaction that placed it
         hold: String,
+        /// Who acts.
         #[command(flatten)]
         actor: ActorArgs,
     },
@@ -40,6 +42,7 @@ pub enum SupervisionCommand {
         /// Why
         #[arg(long)]
         reason: String,
+        /// Who acts.
         #[command(flatten)]
         actor: ActorArgs,
     },
@@ -47,6 +50,7 @@ pub enum SupervisionCommand {
     Allow {
         /// A DID, or `node:<key>`
         target: TargetArg,
+        /// Who acts.
         #[command(flatten)]
         actor: ActorArgs,
     },

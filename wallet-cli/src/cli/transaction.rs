@@ -37,6 +37,7 @@ pub enum TransactionCommand {
     Send {
         /// The action as JSON (specs/wire.md, "Actions"); `-` reads stdin
         file: PathBuf,
+        /// Who acts.
         #[command(flatten)]
         actor: ActorArgs,
     },

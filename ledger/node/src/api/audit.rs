@@ -140,6 +140,8 @@ struct Export {
 /// What is written next.
 enum Step {
     Begin,
+    /// Changes of the validator set above this height.
+    Sets(AuditWriter, u64),
     Blocks(AuditWriter),
     /// Headers above the range, so many of them so far.
     Headers(AuditWriter, usize),

@@ -6,6 +6,7 @@
 mod genesis;
 mod init;
 pub mod log;
+mod node_proof;
 pub mod output;
 mod start;
 
@@ -48,6 +49,8 @@ enum Command {
     Start(start::Arguments),
     /// Run a whole network on this machine, for development.
     Devnet(crate::devnet::Arguments),
+    /// Sign, with a node's key, who operates it: what `aval node register` needs.
+    NodeProof(node_proof::Arguments),
     /// Check a node's folder, ports, disk and clock.
     Doctor(crate::doctor::Arguments),
     /// Work with genesis files.
@@ -69,6 +72,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Start(arguments) => start::run(&arguments),
         Command::Devnet(devnet) => crate::devnet::run(&devnet, &arguments.log, arguments.log_json),
+        Command::NodeProof(arguments) => node_proof::run(&arguments),
         Command::Doctor(arguments) => crate::doctor::run(&arguments),
         Command::Genesis(command) => genesis::run(&command),
     });

@@ -1,11 +1,13 @@
 //! The lines of a bundle.
 
 use aval_codec::{Hash, Limits, b64u, hash, json};
+use aval_did::PublicKey;
 use aval_types::{Block, Header, NetworkId};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::Certificate;
 use crate::error::ProofError;
+use crate::trust_chain::TrustLink;
 
 /// The version of the format.
 pub(super) const AUDIT_VERSION: u32 = 1;
@@ -25,6 +27,13 @@ pub(super) enum Line {
         genesis: String,
         from: u64,
         to: u64,
+    },
+    Set {
+        /// The header of the block that decides the change, base64url.
+        header: String,
+        certificate: Certificate,
+        /// The validators after it, as multikeys, ascending by the bytes of their keys.
+        next: Vec<PublicKey>,
     },
     Block {
         /// The stripped block, base64url.
@@ -97,6 +106,15 @@ impl AuditWriter {
             to,
         });
         (writer, line)
+    }
+
+    /// A change of the validator set.
+    pub fn set(&mut self, link: &TrustLink) -> Vec<u8> {
+        self.line(&Line::Set {
+            header: b64u::encode(link.header.encode()),
+            certificate: link.certificate.clone(),
+            next: link.next.keys().iter().map(|key| PublicKey::Ed25519(*key)).collect(),
+        })
     }
 
     /// The next block, which is stripped here, its encoded receipts, and its own certificate if it has one.

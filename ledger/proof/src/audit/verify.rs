@@ -8,13 +8,17 @@
 use std::collections::BTreeSet;
 
 use aval_codec::{Hash, b64u, merkle};
+use aval_did::PublicKey;
+use aval_types::node::key_bytes;
 use aval_types::{Block, BlockReceipt, Genesis, Header, Mode, Outcome, Receipt, TransactionId, Witness};
 
 use super::bundle::{AUDIT_VERSION, Line, Seal};
 use super::report::AuditReport;
+use crate::anchor::TrustAnchor;
 use crate::certificate::Certificate;
 use crate::error::ProofError;
 use crate::ledger_proof::PATH_LENGTH_MAX;
+use crate::trust_chain::{TrustChain, TrustLink};
 use crate::validators::ValidatorSet;
 
 /// Why a bundle does not hold, and in which line.
@@ -31,6 +35,7 @@ pub struct AuditError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Begin,
+    Sets,
     Blocks,
     Headers,
 }
@@ -50,7 +55,7 @@ pub struct AuditVerifier {
     block: Option<Header>,
     headers: usize,
     is_certified: bool,
-    validators: ValidatorSet,
+    anchor: Option<TrustAnchor>,
     ids: BTreeSet<TransactionId>,
     report: Option<AuditReport>,
 }
@@ -76,7 +81,7 @@ impl AuditVerifier {
             block: None,
             headers: 0,
             is_certified: false,
-            validators: ValidatorSet::new(Vec::new()),
+            anchor: None,
             ids: BTreeSet::new(),
             report: None,
         }
@@ -108,7 +113,10 @@ impl AuditVerifier {
                 }
                 self.begin(&network, &decode(&genesis)?, from, to)
             }
-            (Phase::Blocks, Line::Block { bytes, receipts, certificate }) => {
+            (Phase::Sets, Line::Set { header, certificate, next }) => {
+                self.take_set(&decode(&header)?, certificate, &next)
+            }
+            (Phase::Sets | Phase::Blocks, Line::Block { bytes, receipts, certificate }) => {
                 let receipts = receipts.iter().map(|text| decode(text)).collect::<Result<Vec<_>, _>>()?;
                 self.take_block(&decode(&bytes)?, &receipts, certificate.as_ref())
             }
@@ -142,7 +150,7 @@ impl AuditVerifier {
         }
         match &self.block {
             None => {
-                self.validators = ValidatorSet::of_genesis(&parsed);
+                self.anchor = Some(TrustAnchor::from_genesis(genesis)?);
                 self.report = Some(AuditReport::new(named, from));
             }
             Some(block) if block.height.checked_add(1) == Some(from) => {}
@@ -157,7 +165,27 @@ impl AuditVerifier {
         self.headers = 0;
         self.is_certified = false;
         self.ids.clear();
-        self.phase = Phase::Blocks;
+        self.phase = Phase::Sets;
+        Ok(())
+    }
+
+    /// A change of the validator set, certified by the set before it.
+    fn take_set(
+        &mut self,
+        header: &[u8],
+        certificate: Certificate,
+        next: &[PublicKey],
+    ) -> Result<(), ProofError> {
+        let header = Header::decode(header).map_err(|error| ProofError::Malformed(error.to_string()))?;
+        let keys: Option<Vec<_>> = next.iter().map(key_bytes).collect();
+        let keys = keys.filter(|keys| keys.is_sorted_by(|left, right| left < right));
+        let keys = keys.ok_or(invalid("a validator set is not one"))?;
+        let Some(anchor) = &mut self.anchor else { return Err(invalid("a line is not in its place")) };
+        let link = TrustLink { header, certificate, next: ValidatorSet::new(keys) };
+        anchor.extend(&TrustChain { network: anchor.network().clone(), links: vec![link], more: false })?;
+        if let Some(report) = &mut self.report {
+            report.set_changes = anchor.changes().len() as u64;
+        }
         Ok(())
     }
 
@@ -175,6 +203,7 @@ impl AuditVerifier {
         if first.is_some_and(|first| first != block.header.height) || block.header.height > self.promised {
             return Err(invalid("a block is not of the range"));
         }
+        self.phase = Phase::Blocks;
         self.follow(&block.header)?;
         self.check_body(&block, receipts)?;
         self.check_certificate(&block.header, certificate)?;
@@ -222,14 +251,16 @@ impl AuditVerifier {
         header: &Header,
         certificate: Option<&Certificate>,
     ) -> Result<(), ProofError> {
-        let Some(certificate) = certificate else { return Ok(()) };
-        if header.validators_hash != self.validators.hash() {
-            return Err(ProofError::ValidatorSet);
+        let Some(anchor) = &self.anchor else { return Err(invalid("a line is not in its place")) };
+        if anchor.contradicts(header) {
+            return Err(ProofError::Fork);
         }
+        let Some(certificate) = certificate else { return Ok(()) };
+        let validators = anchor.validators_of(header)?;
         if header.epoch != certificate.epoch || certificate.view < header.view {
             return Err(ProofError::Certificate("the round is not that of the header"));
         }
-        certificate.verify(&header.genesis, &header.digest(), &self.validators)?;
+        certificate.verify(&header.genesis, &header.digest(), validators)?;
         self.is_certified = true;
         if let Some(report) = &mut self.report {
             report.certificates += 1;
