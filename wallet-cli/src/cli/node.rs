@@ -106,7 +106,7 @@ impl NodeKindArg {
 #[derive(Debug, Clone, Args)]
 pub struct AdminArgs {
     /// Address of the node's interface for its operator (`admin.listen` in its config.json)
-    #[arg(long, value_name = "URL", env = "AVAL_ADMIN", default_value = "http://127.0.0.1:8101")]
+    #[arg(long, value_name = "URL", env = "AVAL_ADMIN", default_value = "http://127.0.0.1:8051")]
     pub admin: String,
     /// The node's network key; a node that says it has another one is not talked to
     #[arg(long, value_name = "KEY")]

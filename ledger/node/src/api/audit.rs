@@ -180,8 +180,23 @@ impl Export {
             Step::Begin => {
                 let genesis = &self.context.parts.genesis;
                 let (writer, line) = AuditWriter::begin(&genesis.network, &genesis.bytes, self.next, self.to);
-                self.step = Step::Blocks(writer);
+                self.step = Step::Sets(writer, 0);
                 Ok(Some(line))
+            }
+            Step::Sets(mut writer, above) => {
+                // Changes above the range have no part in it.
+                let chain = ledger.trust_chain(self.context.network(), above)?;
+                let mut lines = Vec::new();
+                let mut last = None;
+                for link in chain.links.iter().filter(|link| link.header.height < self.to) {
+                    lines.extend(writer.set(link));
+                    last = Some(link.header.height);
+                }
+                self.step = match last {
+                    Some(height) if chain.more => Step::Sets(writer, height),
+                    _ => Step::Blocks(writer),
+                };
+                Ok(Some(lines))
             }
             Step::Blocks(mut writer) => {
                 let height = self.next;
