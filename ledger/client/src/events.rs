@@ -1,8 +1,8 @@
 //! Events of the ledger, one after the other, over reconnects and restarts: nothing missing, nothing doubled.
 //!
-//! [`EventReader`] believes the node; [`VerifiedEvents`] asks for a proof with each event and hands out what it proves. A
-//! proof shows that an event happened, not that none was left out: who needs that compares with other nodes, or
-//! reads whole blocks (the bundle of an audit).
+//! [`EventReader`] believes the node; [`VerifiedEvents`] asks for a proof with each event and hands out what it
+//! proves. A proof shows that an event happened, not that none was left out: who needs that compares with other
+//! nodes, or reads whole blocks (the bundle of an audit).
 
 use std::io::{BufRead, BufReader, Read};
 use std::time::{Duration, Instant};

@@ -212,7 +212,8 @@ impl Action {
         }
     }
 
-    /// The DID whose control keys sign the action. Any other action is signed by its sender, with an authentication key.
+    /// The DID whose control keys sign the action. Any other action is signed by its sender, with an authentication
+    /// key.
     pub const fn controlled(&self) -> Option<&Did> {
         match self {
             Self::DidCreate(action) => Some(&action.operation.did),

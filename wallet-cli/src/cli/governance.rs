@@ -37,7 +37,8 @@ pub enum GovernanceCommand {
 /// `aval governance propose`
 #[derive(Debug, Args)]
 pub struct ProposeArgs {
-    /// The change as JSON (specs/wire.md, "Changes"), for example {"type":"parameters","heartbeatMs":2000}; `-` reads stdin
+    /// The change as JSON (specs/wire.md, "Changes"), for example {"type":"parameters","heartbeatMs":2000}; `-` reads
+    /// stdin
     pub change: PathBuf,
     /// What it is about, in a line
     #[arg(long)]

@@ -60,7 +60,7 @@ use crate::{BlockContext, MemoryState, Rules};
 pub const MEMBERSHIP: &str = "AvalMembershipCredential";
 
 /// The roles that the kit's issuer may give.
-pub const ROLES: [&str; 6] = ["auditor", "endorser", "member", "observer", "operator", "supervisor"];
+pub const ROLES: [&str; 3] = ["auditor", "endorser", "member"];
 
 /// What a kit is made from.
 #[derive(Debug, Clone)]

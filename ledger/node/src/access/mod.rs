@@ -1,8 +1,8 @@
 //! Who may ask a node for what is not for everybody, and the record of having asked.
 //!
-//! The token is `aval_types::access`'s; here its DID is looked up in the state. A token is good once: its id is remembered for
-//! as long as it lives. Every request with a good token is written to the log ([`log`]) before it is answered, whether
-//! it is allowed or not; one that cannot be written is not answered.
+//! The token is `aval_types::access`'s; here its DID is looked up in the state. A token is good once: its id is
+//! remembered for as long as it lives. Every request with a good token is written to the log ([`log`]) before it is
+//! answered, whether it is allowed or not; one that cannot be written is not answered.
 
 pub mod log;
 

@@ -10,8 +10,8 @@
 //! | `POST /v1/stop` | stops the node in order |
 //!
 //! Everything but the first wants an access token of the DID that operates the node by the ledger: who takes over the
-//! operator's DID takes over the node, and who loses it loses it, with no file to change. Every request is in the access
-//! log before it is answered.
+//! operator's DID takes over the node, and who loses it loses it, with no file to change. Every request is in the
+//! access log before it is answered.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

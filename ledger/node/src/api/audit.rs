@@ -1,8 +1,8 @@
 //! Exports for auditors: a range of the ledger as a bundle that is checked offline (specs/audit.md).
 //!
-//! A bundle is written as it is read: nobody waits for it and nothing is collected. One answer holds a bounded number of
-//! heights and bytes and says where it ended; the next one goes on there. Who exports shows an access token and holds
-//! a live grant with the role `auditor`, and the export is in the log before its first byte.
+//! A bundle is written as it is read: nobody waits for it and nothing is collected. One answer holds a bounded number
+//! of heights and bytes and says where it ended; the next one goes on there. Who exports shows an access token and
+//! holds a live grant with the role `auditor`, and the export is in the log before its first byte.
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! `avald node-proof`: the node key's word on who operates it, for `aval node register`.
 //!
-//! The ledger registers a key only with this signature, so nobody can register another's key. It names the network and the
-//! operator and is no secret.
+//! The ledger registers a key only with this signature, so nobody can register another's key. It names the network
+//! and the operator and is no secret.
 
 use std::path::PathBuf;
 

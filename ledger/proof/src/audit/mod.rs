@@ -5,8 +5,8 @@
 //! ```text
 //! {"type":"begin",…}     network, genesis file, range
 //! {"type":"set",…}       changes of the validator set up to the range, each certified by the set before it
-//! {"type":"block",…}     one per height, ascending: the stripped block, its receipts, its certificate if it has its own
-//! {"type":"header",…}    headers above the range, up to one with a certificate
+//! {"type":"block",…}     one per height, ascending: the stripped block, its receipts, its certificate if it has its
+//! own {"type":"header",…}    headers above the range, up to one with a certificate
 //! {"type":"end",…}       last height, number of lines, hash over all lines of the segment
 //! ```
 //!

@@ -8,11 +8,13 @@ use serde::Serialize;
 
 /// What even a bundle that holds does not show; a report says so.
 pub const UNSHOWN: [&str; 5] = [
-    "that the state roots follow from the blocks: a quorum of validators vouches for outcome and state, and whoever wants to \
-     see it executes the blocks, as a node does that syncs from genesis",
-    "what presentations said: they are replaced by their hashes, and validators erase them when their retention is over",
+    "that the state roots follow from the blocks: a quorum of validators vouches for outcome and state, and \
+     whoever wants to see it executes the blocks, as a node does that syncs from genesis",
+    "what presentations said: they are replaced by their hashes, and validators erase them when their retention \
+     is over",
     "that the last block is the newest: a bundle ends where it was asked to end",
-    "that the keys of a validator set were not used again after it retired: compare the last digest with another source",
+    "that the keys of a validator set were not used again after it retired: compare the last digest with \
+     another source",
     "that the genesis hash is the right one: compare it on another way",
 ];
 

@@ -1,8 +1,8 @@
 //! One reader's stream: a task that reads the ledger and hands on messages, and the body that takes them.
 //!
-//! Between the two is a queue of a few messages. A reader that leaves it full for too long is cut off: what waits is still
-//! its own, then comes a comment that says why, then the end. Nothing waits without a bound, and the reader's place
-//! is free for another.
+//! Between the two is a queue of a few messages. A reader that leaves it full for too long is cut off: what waits is
+//! still its own, then comes a comment that says why, then the end. Nothing waits without a bound, and the reader's
+//! place is free for another.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};

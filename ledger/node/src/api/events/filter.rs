@@ -30,7 +30,7 @@ impl Filter {
             .map_or_else(Vec::new, |kinds| kinds.split(',').map(str::to_owned).collect());
         if kinds.len() > KINDS_MAX || !kinds.iter().all(|kind| is_kind(kind)) {
             return Err(Problem::malformed(
-                "The member type is a list of event types, such as did.created,registry.*",
+                "The member type lists event types, such as did.created,registry.*",
             ));
         }
         let did = |text: &Option<String>, member: &str| match text {

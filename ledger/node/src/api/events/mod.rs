@@ -6,8 +6,8 @@
 //! data: {"id":"12-0-1","height":12,"time":…,"transaction":"…","receipt":"/v1/…","event":{…}}
 //! ```
 //!
-//! - The ledger is the queue: events are read from the receipts of final blocks, so a reader may come back with the last
-//!   id it saw, to any node, after any time, and nothing is missing or doubled.
+//! - The ledger is the queue: events are read from the receipts of final blocks, so a reader may come back with the
+//!   last id it saw, to any node, after any time, and nothing is missing or doubled.
 //! - An id alone (`id: 12`, with a comment) says that everything up to that block has been sent. It comes now and then,
 //!   so that a reader of few events resumes where it really is.
 //! - Each event names the receipt that proves it, and carries the proof if asked.
