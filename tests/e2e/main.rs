@@ -2,5 +2,6 @@
 
 mod faults;
 mod interop;
+mod oversight;
 mod refusals;
 mod story;

@@ -53,7 +53,9 @@ impl Network {
         kit.now_s = now_s();
         let folder = tempfile::tempdir().context("a folder for the network")?;
         std::fs::write(folder.path().join("genesis.json"), kit.genesis_bytes())?;
-        let api_port = consecutive_ports(kit.validator_keys().len())?;
+        // One for the interface of each, then one for its operator.
+        let count = kit.validator_keys().len();
+        let api_port = consecutive_ports(2 * count)?;
         let mut api_ports = Vec::new();
         for (index, key) in (0u16..).zip(kit.validator_keys()) {
             let home = folder.path().join(format!("node-{index}"));
@@ -63,7 +65,11 @@ impl Network {
                 "type": "Ed25519", "public": key.public().to_multikey(), "seed": b64u::encode(*key.to_seed()),
             });
             write_private(&home.join("node.key"), &stored.to_string())?;
-            let config = json!({ "api": { "listen": format!("127.0.0.1:{}", api_port + index) } });
+            let admin_port = api_port + index + u16::try_from(count)?;
+            let config = json!({
+                "api": { "listen": format!("127.0.0.1:{}", api_port + index) },
+                "admin": { "listen": format!("127.0.0.1:{admin_port}") },
+            });
             std::fs::write(home.join("config.json"), config.to_string())?;
             api_ports.push(api_port + index);
         }
@@ -94,6 +100,19 @@ impl Network {
     /// A node's address.
     pub fn url(&self, index: usize) -> String {
         format!("http://127.0.0.1:{}", self.api_ports[index])
+    }
+
+    /// The address of a node's interface for its operator.
+    pub fn admin_url(&self, index: usize) -> String {
+        format!("http://127.0.0.1:{}", usize::from(self.api_ports[index]) + self.size())
+    }
+
+    /// Waits until a node has ended in order, as somebody else asked it to.
+    pub fn wait_ended(&mut self, index: usize) -> Result<()> {
+        let node = self.nodes[index].take().context("the node runs")?;
+        let status = node.ended(PATIENCE)?;
+        ensure!(status.success(), "node {index} ended with {status}");
+        Ok(())
     }
 
     /// The process id of a running node.

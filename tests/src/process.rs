@@ -47,8 +47,13 @@ impl Running {
     }
 
     /// Asks the program to stop (SIGTERM) and waits for it.
-    pub fn stop(mut self, patience: Duration) -> Result<ExitStatus> {
+    pub fn stop(self, patience: Duration) -> Result<ExitStatus> {
         signal(self.id(), "TERM")?;
+        self.ended(patience)
+    }
+
+    /// Waits until the program has ended by itself.
+    pub fn ended(mut self, patience: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
@@ -56,7 +61,7 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        bail!("{} did not stop within {patience:?}", self.name)
+        bail!("{} did not end within {patience:?}", self.name)
     }
 
     /// Fails with the end of the log when the program has ended on its own.

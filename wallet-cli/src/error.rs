@@ -129,6 +129,7 @@ impl WalletError {
             Self::Client(error) => match error {
                 ClientError::Refused(problem) => exit_code_of_refusal(&problem.code),
                 ClientError::NotFound(_) => 5,
+                ClientError::Failed(problem) if matches!(problem.http_status, 401 | 403) => 4,
                 ClientError::Address { .. } | ClientError::Request(_) => 2,
                 error if error.is_verified_invalid() => 3,
                 error if error.is_retryable() => 6,

@@ -12,21 +12,30 @@
 //! | [`receive`] | credentials: OpenID4VCI, list, show, present to the ledger |
 //! | [`did`] | DIDs: create, resolve, update, rotate, deactivate, finish what was interrupted |
 //! | [`tx`] | transactions: status, receipt, endorsement |
+//! | `acting` | any action, as a DID of the vault or of a key file |
+//! | `governance`, `supervision`, `node` | what governors, supervisors and operators do |
+//! | `events`, `audit` | what the ledger changes, and whole ranges of it |
 //! | [`ledger`] | the node, verified or believed |
 //! | [`proof`] | offline verification |
 //! | [`cli`], [`output`], [`app`] | arguments, voice, context |
 
+mod acting;
 pub mod app;
+mod audit;
 pub mod cli;
 pub mod did;
 pub mod error;
+mod events;
+mod governance;
 pub mod home;
 pub mod keys;
 pub mod ledger;
+mod node;
 pub mod output;
 pub mod profile;
 pub mod proof;
 pub mod receive;
+mod supervision;
 pub mod tx;
 pub mod vault;
 mod vault_commands;
@@ -70,6 +79,11 @@ fn dispatch(app: &App, command: Command) -> Result<(), WalletError> {
         Command::Network(command) => profile::run(app, command),
         Command::Credential(command) => receive::run(app, command),
         Command::Did(command) => did::run(app, *command),
+        Command::Events(arguments) => events::run(app, &arguments),
+        Command::Governance(command) => governance::run(app, *command),
+        Command::Supervision(command) => supervision::run(app, *command),
+        Command::Node(command) => node::run(app, *command),
+        Command::Audit(command) => audit::run(app, *command),
         Command::Tx(command) => tx::run(app, command),
         Command::Proof(command) => proof::run(app, command),
         Command::Completion { shell } => {

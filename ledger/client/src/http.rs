@@ -168,6 +168,43 @@ impl Http {
         self.read(outcome, true)
     }
 
+    /// Sends a request with an access token.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        url: &Url,
+        token: &str,
+        body: &[u8],
+    ) -> Result<Answer, ClientError> {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header("accept", "application/json")
+            .header("authorization", format!("Bearer {token}"));
+        let request = request.body(body.to_vec()).map_err(|error| ClientError::Request(error.to_string()))?;
+        self.read(self.agent.run(request), false)
+    }
+
+    /// Opens an answer that has no end, and hands out its body unread. `silence` is the longest time without a byte.
+    pub(crate) fn stream(
+        &self,
+        url: &Url,
+        accept: &str,
+        header: Option<(&str, &str)>,
+        silence: Duration,
+    ) -> Result<Box<dyn Read + Send + Sync>, ClientError> {
+        let mut request = self.agent.get(url.as_str()).header("accept", accept);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let request = request.config().timeout_global(None).timeout_per_read(Some(silence)).build();
+        let response = match request.call() {
+            Ok(response) if response.status().is_success() => response,
+            outcome => return Err(self.read(outcome, false)?.problem()),
+        };
+        Ok(Box::new(response.into_body().into_reader()))
+    }
+
     fn read(
         &self,
         outcome: Result<Response<Body>, ureq::Error>,

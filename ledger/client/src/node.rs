@@ -2,6 +2,7 @@
 //!
 //! [`crate::VerifyingClient`] is what programs use; [`crate::TrustNode`] is the explicit way to believe a node.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use aval_codec::Json;
@@ -57,6 +58,9 @@ pub struct NodeStatus {
     pub network: String,
     /// The height of its newest final block.
     pub height: u64,
+    /// Its network key, a multikey.
+    #[serde(default)]
+    pub key: String,
 }
 
 /// A DID resolution result as a node gives it. The parts stay JSON, so that they can be compared whole.
@@ -235,6 +239,22 @@ impl NodeClient {
         query: &[(&str, &str)],
     ) -> Result<T, ClientError> {
         self.get(segments, query)?.json()
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// Opens an answer that has no end; `silence` is the longest time without a byte.
+    pub(crate) fn stream(
+        &self,
+        segments: &[&str],
+        query: &[(&str, &str)],
+        accept: &str,
+        header: Option<(&str, &str)>,
+        silence: Duration,
+    ) -> Result<Box<dyn Read + Send + Sync>, ClientError> {
+        self.http.stream(&self.http.url(segments, query), accept, header, silence)
     }
 
     fn get(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Answer, ClientError> {

@@ -9,6 +9,7 @@ use aval_types::{Receipt, SubmittedTransaction, TransactionId};
 
 use crate::checkpoint::{CheckpointStore, TrustedGenesis};
 use crate::error::{ClientError, Problem};
+use crate::events::{EventQuery, VerifiedEvents};
 use crate::node::{NodeClient, TransactionStatus};
 
 /// An answer that was proven, and as of when it holds.
@@ -140,6 +141,11 @@ impl VerifyingClient {
             _ => return Err(ClientError::Contradiction("a checkpoint is a header alone")),
         }
         Ok(Verified { value: (), height: verified.height(), time_ms: verified.time_ms(), proof })
+    }
+
+    /// Reads events, each proven before it is handed out.
+    pub fn events(&self, query: EventQuery) -> VerifiedEvents {
+        VerifiedEvents::new(self.clone(), query)
     }
 
     /// Checks a proof about the present, and moves the checkpoint.

@@ -7,7 +7,8 @@
 //!         │  authorize       on one state, at one block time: keys, grants, policy, the action's own rules
 //!      Admitted              knows every change it would make; nothing is written
 //!         │  execute_block   all of a block: authorized before it (else the block is invalid), applied in order
-//!      Executed              Changes + receipts (applied | rejected: overtaken inside the block) + the block's own receipt
+//!      Executed              Changes + receipts (applied | rejected: overtaken inside the block) + the block's own
+//!      receipt
 //! ```
 //!
 //! [`Checked`] and [`Admitted`] have no public constructor: whoever needs one gets it by doing the work, so that no
@@ -57,6 +58,7 @@ pub mod membership;
 pub mod memory;
 pub mod policy;
 mod registry;
+pub mod standing;
 pub mod state;
 pub mod state_key;
 #[cfg(feature = "testkit")]

@@ -6,6 +6,7 @@
 //! <home>/node.key      the node's network key, mode 0600
 //! <home>/ledger/       state and finalized blocks
 //! <home>/engine/       journals of votes and blocks that are not final
+//! <home>/access.log    who administered the node and who read as an auditor
 //! ```
 //!
 //! Relative paths are relative to the home. Addresses are on the loopback interface unless the file says otherwise.
@@ -28,6 +29,8 @@ pub const GENESIS_FILE: &str = "genesis.json";
 pub const KEY_FILE: &str = "node.key";
 /// Folder of state and finalized blocks.
 pub const LEDGER_FOLDER: &str = "ledger";
+/// The log of access.
+pub const ACCESS_LOG_FILE: &str = "access.log";
 /// Folder of the consensus engine's journals.
 pub const ENGINE_FOLDER: &str = "engine";
 
@@ -44,6 +47,9 @@ pub struct Config {
     /// The REST interface.
     #[serde(default)]
     pub api: ApiConfig,
+    /// The interface for the operator.
+    #[serde(default)]
+    pub admin: AdminConfig,
     /// The connections between nodes.
     #[serde(default)]
     pub peers: PeersConfig,
@@ -69,6 +75,8 @@ pub struct ApiConfig {
     pub waiting_max: usize,
     /// Milliseconds that a request may take, waiting apart.
     pub timeout_ms: u64,
+    /// The stream of events.
+    pub events: EventsConfig,
 }
 
 impl Default for ApiConfig {
@@ -79,8 +87,35 @@ impl Default for ApiConfig {
             requests_max: 1024,
             waiting_max: 4096,
             timeout_ms: 10_000,
+            events: EventsConfig::default(),
         }
     }
+}
+
+/// The stream of events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EventsConfig {
+    /// Readers at the same time; more are answered 503.
+    pub readers_max: usize,
+    /// Milliseconds after which a reader that takes nothing is cut off.
+    pub stall_ms: u64,
+    /// Milliseconds of silence after which a reader is told that the stream lives.
+    pub heartbeat_ms: u64,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self { readers_max: 256, stall_ms: 30_000, heartbeat_ms: 15_000 }
+    }
+}
+
+/// The interface for the operator.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// Address and port, best on the loopback interface; without one there is no such interface.
+    pub listen: Option<SocketAddr>,
 }
 
 /// The connections between nodes.
@@ -156,6 +191,7 @@ impl Default for Config {
             genesis: default_genesis(),
             key_file: default_key_file(),
             api: ApiConfig::default(),
+            admin: AdminConfig::default(),
             peers: PeersConfig::default(),
             mempool: MempoolConfig::default(),
             ledger: LedgerConfig::default(),
@@ -231,6 +267,11 @@ impl Home {
         self.path.join(LEDGER_FOLDER)
     }
 
+    /// The log of access.
+    pub fn access_log(&self) -> PathBuf {
+        self.path.join(ACCESS_LOG_FILE)
+    }
+
     /// The folder of the consensus engine's journals.
     pub fn engine_folder(&self) -> PathBuf {
         self.path.join(ENGINE_FOLDER)
@@ -247,6 +288,9 @@ impl Config {
         }
         if self.api.requests_max == 0 || self.api.waiting_max == 0 || self.api.timeout_ms == 0 {
             return Err("api.requestsMax, api.waitingMax and api.timeoutMs must not be 0");
+        }
+        if self.api.events.stall_ms == 0 || self.api.events.heartbeat_ms == 0 {
+            return Err("api.events.stallMs and api.events.heartbeatMs must not be 0");
         }
         if self.mempool.bytes_max < (1 << 20) || self.mempool.entries_max < 16 {
             return Err("mempool.bytesMax must be at least 1048576 and mempool.entriesMax at least 16");

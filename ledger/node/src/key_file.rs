@@ -106,6 +106,11 @@ impl NodeKey {
     pub fn seed(&self) -> &[u8; 32] {
         &self.seed
     }
+
+    /// Signs what the node says of itself. Votes are signed by the consensus engine.
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.signer.sign(message)
+    }
 }
 
 impl std::fmt::Debug for NodeKey {

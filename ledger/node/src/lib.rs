@@ -10,8 +10,10 @@
 //! - [`engine`] the port to the consensus engine, and the only folder that names it;
 //! - [`executor`] proposes, verifies and commits blocks on the state machine;
 //! - [`join`] brings a new node to the newest block, verifying all of it;
+//! - [`access`] knows who may ask for what is not for everybody, and writes down that they did;
 //! - [`core`] puts these together to a node without sockets and RocksDB.
 
+pub mod access;
 pub mod api;
 pub mod block_run;
 pub mod cli;

@@ -52,6 +52,8 @@ pub struct Metrics {
     pub requests_active: Level,
     /// Connections open.
     pub connections: Level,
+    /// Readers of the stream of events.
+    pub event_readers: Level,
     /// Transactions taken into the pool.
     pub admitted: Counter,
     /// Transactions refused, by code.
@@ -100,6 +102,7 @@ impl Metrics {
             request_seconds: Family::new_with_constructor(seconds),
             requests_active: Level::default(),
             connections: Level::default(),
+            event_readers: Level::default(),
             admitted: Counter::default(),
             refused: Family::default(),
             batch_transactions: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
@@ -131,6 +134,7 @@ impl Metrics {
         );
         registry.register("http_requests_active", "Requests under way", self.requests_active.clone());
         registry.register("http_connections", "Connections open", self.connections.clone());
+        registry.register("event_readers", "Readers of the stream of events", self.event_readers.clone());
         registry.register("transactions_admitted", "Transactions taken into the pool", self.admitted.clone());
         registry.register("transactions_refused", "Transactions refused, by code", self.refused.clone());
         registry.register(

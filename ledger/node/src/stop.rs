@@ -1,4 +1,4 @@
-//! Being told to stop: Ctrl-C, SIGTERM, or the end of the parent process.
+//! Being told to stop: Ctrl-C, SIGTERM, the end of the parent process, or the operator through the admin interface.
 //!
 //! The first request stops the program in order. A second one, or [`PATIENCE`] without an end, ends it at once:
 //! whatever hangs, the process goes away, and what is on disk is at a block boundary at every moment.
@@ -21,6 +21,7 @@ const TOGETHER: Duration = Duration::from_secs(1);
 /// A request to stop, once it is made.
 #[derive(Debug, Clone)]
 pub struct Stop {
+    sender: watch::Sender<bool>,
     requested: watch::Receiver<bool>,
 }
 
@@ -37,6 +38,7 @@ impl Stop {
         let [interrupt, terminate, hangup] = signals;
         let (mut interrupt, mut terminate, mut hangup) =
             (interrupt.map_err(failed)?, terminate.map_err(failed)?, hangup.map_err(failed)?);
+        let requests = sender.clone();
         if exit_with_parent {
             let sender = sender.clone();
             std::thread::Builder::new()
@@ -76,7 +78,18 @@ impl Stop {
                 });
             })
             .map_err(failed)?;
-        Ok(Self { requested })
+        Ok(Self { sender: requests, requested })
+    }
+
+    /// A stop that nothing but [`Self::request`] requests.
+    pub fn by_request() -> Self {
+        let (sender, requested) = watch::channel(false);
+        Self { sender, requested }
+    }
+
+    /// Requests a stop in order, as a signal does.
+    pub fn request(&self) {
+        self.sender.send_replace(true);
     }
 
     /// Completes when a stop is requested.

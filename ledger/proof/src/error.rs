@@ -29,6 +29,9 @@ pub enum ProofError {
     /// The receipt proof does not hold.
     #[error("the receipt proof does not hold: {0}")]
     Receipt(&'static str),
+    /// The bundle of an audit does not hold.
+    #[error("the bundle does not hold: {0}")]
+    Audit(&'static str),
     /// The proof stands on a block before the checkpoint.
     #[error("the answer is older than the checkpoint")]
     Behind,
@@ -52,6 +55,7 @@ impl ProofError {
             Self::Certificate(_) => "proof.certificate",
             Self::State(_) => "proof.state",
             Self::Receipt(_) => "proof.receipt",
+            Self::Audit(_) => "proof.audit",
             Self::Behind => "proof.behind",
             Self::Fork => "proof.fork",
             Self::Subject(_) => "proof.subject",

@@ -10,10 +10,12 @@
 )]
 
 mod anchor;
+pub mod audit;
 mod certificate;
 mod error;
 mod ledger_proof;
 mod receipt_proof;
+mod receipt_tree;
 mod state_proof;
 mod trust_chain;
 mod validators;
@@ -28,6 +30,7 @@ pub use ledger_proof::{
     Claim, LEDGER_PROOF_BYTES_MAX, LedgerProof, PATH_LENGTH_MAX, Proven, Verified, did_state_key,
 };
 pub use receipt_proof::{ReceiptProof, Sibling};
+pub use receipt_tree::ReceiptTree;
 pub use state_proof::{DEPTH_MAX, OtherLeaf, StateProof, empty_root};
 pub use trust_chain::{TRUST_CHAIN_BYTES_MAX, TRUST_CHAIN_LINKS_MAX, TrustChain, TrustLink};
 pub use validators::ValidatorSet;

@@ -255,6 +255,18 @@ impl Action {
         }
     }
 
+    /// The DID whose control keys sign the action. Any other action is signed by its sender, with an authentication
+    /// key.
+    pub const fn controlled(&self) -> Option<&Did> {
+        match self {
+            Self::DidCreate(action) => Some(&action.operation.did),
+            Self::DidUpdate(action) => Some(&action.did),
+            Self::DidRotate(action) => Some(&action.did),
+            Self::DidDeactivate(action) => Some(&action.did),
+            _ => None,
+        }
+    }
+
     /// The DIDs that the action names.
     pub fn dids(&self) -> impl Iterator<Item = &Did> {
         let of_action = match self {

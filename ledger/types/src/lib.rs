@@ -11,6 +11,7 @@
 )]
 
 pub mod accreditation;
+pub mod access;
 pub mod action;
 pub mod anchor;
 pub mod block;

@@ -1,10 +1,15 @@
 //! The command line: what can be asked for, in clap's terms. What the commands do lives in the modules they are named
 //! after.
 
+mod audit;
 mod credential;
 mod did;
+mod events;
+mod governance;
 mod network;
+mod node;
 mod proof;
+mod supervision;
 mod transaction;
 mod vault;
 
@@ -12,11 +17,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use audit::AuditCommand;
 pub use credential::CredentialCommand;
 pub use did::{CreateArgs, DeactivateArgs, DidCommand, ResolveArgs, RotateArgs, ServiceArg, UpdateArgs};
+pub use events::EventsArgs;
+pub use governance::{GovernanceCommand, ProposeArgs};
 pub use network::NetworkCommand;
+pub use node::{AdminArgs, NodeCommand, RegisterArgs};
 pub use proof::ProofCommand;
-pub use transaction::TransactionCommand;
+pub use supervision::{SupervisionCommand, TargetArg};
+pub use transaction::{ActorArgs, TransactionCommand};
 pub use vault::{HolderArg, VaultCommand};
 
 /// Aval: a wallet for credentials and DIDs, and a verifier of what the ledger says.
@@ -89,7 +99,21 @@ pub enum Command {
     /// DIDs on the ledger: create, resolve, update, rotate, deactivate
     #[command(subcommand)]
     Did(Box<DidCommand>),
-    /// Transactions: status, receipt, endorse
+    /// What the ledger changes, as it changes it
+    Events(EventsArgs),
+    /// Governance: propose, vote, see
+    #[command(subcommand)]
+    Governance(Box<GovernanceCommand>),
+    /// Supervision: hold and release, deny and allow
+    #[command(subcommand)]
+    Supervision(Box<SupervisionCommand>),
+    /// Nodes: register one, and administer one's own
+    #[command(subcommand)]
+    Node(Box<NodeCommand>),
+    /// Audits: export a range of the ledger, and verify an export without a network
+    #[command(subcommand)]
+    Audit(Box<AuditCommand>),
+    /// Transactions: status, receipt, endorse, send
     #[command(subcommand)]
     Tx(TransactionCommand),
     /// Proofs: verify without a network

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 /// `aval tx …`
 #[derive(Debug, Subcommand)]
@@ -33,6 +33,14 @@ pub enum TransactionCommand {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Sign any action and send it
+    Send {
+        /// The action as JSON (specs/wire.md, "Actions"); `-` reads stdin
+        file: PathBuf,
+        /// Who acts.
+        #[command(flatten)]
+        actor: ActorArgs,
+    },
     /// Submit a transaction that is signed already
     Submit {
         /// A compact JWS, a general JSON JWS, or a submission body; `-` reads stdin
@@ -41,4 +49,18 @@ pub enum TransactionCommand {
         #[arg(long)]
         no_wait: bool,
     },
+}
+
+/// Who acts, and whether that is agreed to beforehand.
+#[derive(Debug, Clone, Args)]
+pub struct ActorArgs {
+    /// The DID that acts [default: the only one of this vault]
+    #[arg(long)]
+    pub did: Option<String>,
+    /// Take the DID and its keys from this file instead of the vault, as `avald devnet` and issuers keep them
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+    /// Agree beforehand
+    #[arg(long, short)]
+    pub yes: bool,
 }

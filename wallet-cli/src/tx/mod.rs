@@ -3,6 +3,7 @@
 mod endorse;
 mod track;
 
+use crate::acting;
 use crate::app::App;
 use crate::cli::TransactionCommand;
 use crate::error::WalletError;
@@ -13,6 +14,7 @@ pub(crate) fn run(app: &App, command: TransactionCommand) -> Result<(), WalletEr
         TransactionCommand::Receipt { id, out, kept } => track::receipt(app, &id, out.as_deref(), kept),
         TransactionCommand::List => track::list(app),
         TransactionCommand::Endorse { file, yes } => endorse::endorse(app, &file, yes),
+        TransactionCommand::Send { file, actor } => acting::send_file(app, &file, &actor),
         TransactionCommand::Submit { file, no_wait } => endorse::submit(app, &file, no_wait),
     }
 }

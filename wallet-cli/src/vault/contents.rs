@@ -171,6 +171,8 @@ pub enum OperationKind {
     Present,
     /// The endorsement of somebody else's operation
     Endorse,
+    /// Any other action
+    Send,
 }
 
 impl OperationKind {
@@ -183,6 +185,7 @@ impl OperationKind {
             Self::Deactivate => "deactivate",
             Self::Present => "present",
             Self::Endorse => "endorse",
+            Self::Send => "send",
         }
     }
 }

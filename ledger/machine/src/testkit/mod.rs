@@ -64,7 +64,7 @@ use crate::{BlockContext, MemoryState, Rules};
 pub const MEMBERSHIP: &str = "AvalMembershipCredential";
 
 /// The roles that the kit's issuer may give.
-pub const ROLES: [&str; 4] = ["endorser", "member", "observer", "operator"];
+pub const ROLES: [&str; 5] = ["auditor", "endorser", "member", "observer", "operator"];
 
 /// A type without roles that the root is accredited for besides.
 pub const DIPLOMA: &str = "DiplomaCredential";

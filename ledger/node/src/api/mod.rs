@@ -14,6 +14,8 @@
 //! | `GET /v1/nodes`, `GET /v1/nodes/{key}` | the nodes of the network, how each stands and why |
 //! | `GET /v1/trust-chain` | the changes of the validator set, each with its certificate |
 //! | `GET /v1/blocks?from=` | a run of blocks with certificates, for a node that joins |
+//! | `GET /v1/events` | what changed, as server-sent events from any height on |
+//! | `GET /v1/audit` | a range of the ledger as a bundle that is checked offline, for auditors |
 //! | `GET /v1/checkpoint` | the newest certified header |
 //! | `GET /v1/genesis` | the genesis file, byte for byte |
 //! | `GET /v1/status`, `/health`, `/ready`, `/metrics`, `/openapi.json` | the node itself |
@@ -24,13 +26,18 @@
 
 pub mod accept;
 mod accreditations;
+pub mod admin;
+mod audit;
 mod blocks;
+mod events;
 mod layers;
+mod members;
 mod node;
 mod nodes;
 mod openapi;
 pub mod problem;
 mod proofs;
+mod receipts;
 mod resolve;
 pub mod server;
 mod services;
@@ -42,15 +49,19 @@ mod transactions;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aval_did::Did;
 use aval_store::Ledger;
 use aval_types::NetworkId;
+use aval_types::access::AccessRequest;
 use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware;
 use axum::{Json, Router, routing};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::config::ApiConfig;
+use crate::access::{Denial, Gate, Needed};
+use crate::config::{ApiConfig, EventsConfig};
 use crate::core::Core;
 use crate::genesis_file::GenesisFile;
 
@@ -67,6 +78,7 @@ pub struct NodeInfo {
 }
 
 /// Everything that the interface needs.
+#[derive(Clone)]
 pub struct Parts {
     /// The node.
     pub core: Arc<Core>,
@@ -74,6 +86,8 @@ pub struct Parts {
     pub genesis: Arc<GenesisFile>,
     /// Who this node is.
     pub node: NodeInfo,
+    /// Who may ask for what is not for everybody.
+    pub gate: Arc<Gate>,
 }
 
 /// The parts with what handlers share.
@@ -81,9 +95,24 @@ struct Context {
     parts: Parts,
     finality: proofs::FinalityCache,
     waiting: Semaphore,
+    events: EventsConfig,
+    event_readers: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
 }
 
 impl Context {
+    fn new(parts: Parts, config: &ApiConfig) -> Self {
+        let places = |count: usize| Semaphore::new(count.min(Semaphore::MAX_PERMITS));
+        Self {
+            parts,
+            finality: proofs::FinalityCache::default(),
+            waiting: places(config.waiting_max),
+            events: config.events.clone(),
+            event_readers: Arc::new(places(config.events.readers_max)),
+            exports: Arc::new(places(audit::EXPORTS_MAX)),
+        }
+    }
+
     fn ledger(&self) -> &Ledger {
         &self.parts.core.ledger
     }
@@ -95,6 +124,23 @@ impl Context {
     fn now_ms(&self) -> u64 {
         self.parts.core.runtime.now_ms()
     }
+
+    /// Lets a request with an access token through, or says why not; either is in the log by then.
+    fn admit(
+        &self,
+        interface: &'static str,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: &[u8],
+        needed: Needed<'_>,
+    ) -> Result<Did, Denial> {
+        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
+        let path = uri.path_and_query().map_or("", |path| path.as_str());
+        let request = AccessRequest::new(method.as_str(), path, body);
+        self.parts.gate.admit(interface, self.ledger(), self.now_ms(), token, &request, needed)
+    }
 }
 
 type Shared = axum::extract::State<Arc<Context>>;
@@ -102,11 +148,7 @@ type Shared = axum::extract::State<Arc<Context>>;
 /// The routes with all their layers.
 pub fn router(parts: Parts, config: &ApiConfig) -> Router {
     let metrics = parts.core.metrics.clone();
-    let context = Arc::new(Context {
-        parts,
-        finality: proofs::FinalityCache::default(),
-        waiting: Semaphore::new(config.waiting_max.min(Semaphore::MAX_PERMITS)),
-    });
+    let context = Arc::new(Context::new(parts, config));
     let timeout = Duration::from_millis(config.timeout_ms);
     let limit = layers::Limit::new(config.requests_max, timeout);
     // Waiting for a transaction has a bound of its own, so that it cannot take the places of other requests.

@@ -124,14 +124,18 @@ pub(super) struct Health {
 /// What the node is and how far it is.
 #[utoipa::path(get, path = "/v1/status", tag = "node", responses((status = 200, description = "The status", body = Status)))]
 pub(super) async fn status(State(context): Shared) -> Result<Json<Status>, Problem> {
+    status_of(&context).map(Json)
+}
+
+pub(super) fn status_of(context: &Context) -> Result<Status, Problem> {
     let core = &context.parts.core;
     let head = context.ledger().require_head()?;
     let now_ms = context.now_ms();
-    let sync = sync(&context, head.header().time_ms, head.height(), now_ms);
+    let sync = sync(context, head.header().time_ms, head.height(), now_ms);
     let node = &context.parts.node;
     let admission = core.roster.admission()?;
     let own = admission.nodes.iter().find(|admitted| multikey(&admitted.key) == node.key);
-    Ok(Json(Status {
+    Ok(Status {
         network: context.network().to_string(),
         label: context.network().label().to_owned(),
         genesis: context.parts.genesis.hash,
@@ -147,11 +151,11 @@ pub(super) async fn status(State(context): Shared) -> Result<Json<Status>, Probl
         role: own.map_or("stranger", RegisteredNode::role),
         name: own.map(|own| own.name.clone()),
         key: node.key.clone(),
-        epoch: epoch(&context)?,
-        peers: peers(&context, &admission, now_ms),
+        epoch: epoch(context)?,
+        peers: peers(context, &admission, now_ms),
         waiting: core.mempool.usage().entries,
         version: env!("CARGO_PKG_VERSION"),
-    }))
+    })
 }
 
 fn multikey(key: &[u8; 32]) -> String {

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use std::sync::Arc;
 
 use super::problem::Problem;
-use super::{Context, accreditations, blocks, node, nodes, resolve, services, state, transactions};
+use super::{Context, accreditations, audit, blocks, events, node, nodes, resolve, services, state, transactions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -50,6 +50,8 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(blocks::block_header))
         .routes(routes!(blocks::block_receipt))
         .routes(routes!(blocks::checkpoint))
+        .routes(routes!(events::events))
+        .routes(routes!(audit::export))
         .routes(routes!(blocks::genesis))
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::node))

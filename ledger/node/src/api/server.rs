@@ -1,20 +1,24 @@
-//! The listening socket: HTTP/1.1 with bounds on connections, headers and idle time.
+//! The listening socket: HTTP/1.1 with bounds on connections, headers, idle time and slow readers.
 //!
 //! The interface runs on threads of its own, so that load on it cannot take the processor away from consensus beyond
 //! what the operating system shares out, and never blocks one of its threads.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Sleep;
 
 use crate::fault::Fault;
 use crate::metrics::Metrics;
@@ -27,20 +31,23 @@ const HEADERS_MAX: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Open connections.
 const CONNECTIONS_MAX: usize = 8192;
+/// Time in which a client that is being answered must take something.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for requests under way to end when the node stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Takes the address, so that a used port is known before anything else is touched.
-pub fn bind(address: SocketAddr) -> Result<StdListener, Fault> {
+/// Takes the address, so that a used port is known before anything else is touched. `setting` is where it stands in
+/// config.json.
+pub fn bind(setting: &str, address: SocketAddr) -> Result<StdListener, Fault> {
     let listener = StdListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Fault::failed(format!(
-            "{address} is used by another program: stop it, or set another api.listen in config.json"
+            "{address} is used by another program: stop it, or set another {setting} in config.json"
         )),
         io::ErrorKind::PermissionDenied => Fault::locked(format!(
-            "{address} may not be used: set an api.listen with a port above 1023 in config.json"
+            "{address} may not be used: set an {setting} with a port above 1023 in config.json"
         )),
         io::ErrorKind::AddrNotAvailable => Fault::failed(format!(
-            "{address} is no address of this machine: set another api.listen in config.json"
+            "{address} is no address of this machine: set another {setting} in config.json"
         )),
         _ => Fault::failed(format!("{address} cannot be listened on: {error}")),
     })?;
@@ -48,6 +55,23 @@ pub fn bind(address: SocketAddr) -> Result<StdListener, Fault> {
         .set_nonblocking(true)
         .map_err(|error| Fault::failed(format!("{address} cannot be used: {error}")))?;
     Ok(listener)
+}
+
+/// Tells handlers whose answers have no end that the interface stops.
+#[derive(Debug, Clone)]
+pub struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Whether it stops.
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Completes when it stops.
+    pub async fn requested(&self) {
+        // Without its sender the interface is gone already.
+        let _ = self.0.clone().wait_for(|stopped| *stopped).await;
+    }
 }
 
 /// A running interface.
@@ -79,7 +103,10 @@ impl Server {
             .spawn(move || {
                 runtime.block_on(async move {
                     match TcpListener::from_std(listener) {
-                        Ok(listener) => accept(listener, router(), metrics, stopped).await,
+                        Ok(listener) => {
+                            let router = router().layer(Extension(Stopping(stopped.clone())));
+                            accept(listener, router, metrics, stopped).await;
+                        }
                         Err(error) => tracing::error!(%error, "the REST interface cannot listen"),
                     }
                 });
@@ -161,7 +188,7 @@ async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<b
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Patient::new(stream)), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         // An error here is the client's: it went away or spoke something else.
@@ -169,4 +196,70 @@ async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<b
         _ = stopped.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
+}
+
+/// A connection that ends when its other side takes nothing for a while: an answer without an end would otherwise keep
+/// it for as long as the client likes.
+struct Patient {
+    stream: TcpStream,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, deadline: None }
+    }
+
+    /// Passes on what writing gave, or gives up.
+    fn judge<T>(&mut self, context: &mut Context<'_>, wrote: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if wrote.is_ready() {
+            self.deadline = None;
+            return wrote;
+        }
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIMEOUT)));
+        deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.judge(context, wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.judge(context, wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.judge(context, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }

@@ -25,6 +25,9 @@ pub(super) struct Arguments {
     /// Address and port of the REST interface.
     #[arg(long, value_name = "ADDRESS")]
     api: Option<std::net::SocketAddr>,
+    /// Address and port of the interface for the operator; without one there is none.
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<std::net::SocketAddr>,
     /// Address and port for the other validators, if not the one in the genesis file.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<std::net::SocketAddr>,
@@ -39,6 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
     if let Some(address) = arguments.api {
         config.api.listen = address;
     }
+    config.admin.listen = arguments.admin;
     config.peers.listen = arguments.listen;
     let home = make(&arguments.home, config, genesis.as_ref())?;
     let key = key_file::read(&home.key_file())?;

@@ -5,6 +5,8 @@
 
 mod genesis;
 mod init;
+pub mod log;
+mod node_proof;
 pub mod output;
 mod start;
 
@@ -12,8 +14,6 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use crate::fault::Fault;
 
 /// The arguments of `avald`.
 #[derive(Debug, Parser)]
@@ -49,6 +49,8 @@ enum Command {
     Start(start::Arguments),
     /// Run a whole network on this machine, for development.
     Devnet(crate::devnet::Arguments),
+    /// Sign, with a node's key, who operates it: what `aval node register` needs.
+    NodeProof(node_proof::Arguments),
     /// Check a node's folder, ports, disk and clock.
     Doctor(crate::doctor::Arguments),
     /// Work with genesis files.
@@ -66,10 +68,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let result = start_log(&arguments.log, arguments.log_json).and_then(|()| match arguments.command {
+    let result = log::start(&arguments.log, arguments.log_json).and_then(|()| match arguments.command {
         Command::Init(arguments) => init::run(&arguments),
         Command::Start(arguments) => start::run(&arguments),
         Command::Devnet(devnet) => crate::devnet::run(&devnet, &arguments.log, arguments.log_json),
+        Command::NodeProof(arguments) => node_proof::run(&arguments),
         Command::Doctor(arguments) => crate::doctor::run(&arguments),
         Command::Genesis(command) => genesis::run(&command),
     });
@@ -80,13 +83,4 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(fault.exit_code())
         }
     }
-}
-
-fn start_log(filter: &str, json: bool) -> Result<(), Fault> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .map_err(|error| Fault::usage(format!("--log {filter} is not a log filter: {error}")))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started =
-        if json { log.json().try_init() } else { log.with_ansi(output::stderr_is_colored()).try_init() };
-    started.map_err(|error| Fault::failed(format!("the log cannot be started: {error}")))
 }

@@ -15,6 +15,10 @@ use aval_did::PublicKey;
 use aval_store::{Ledger, StoreConfig};
 use clap::Args;
 
+use super::log::LogControl;
+use crate::access::Gate;
+use crate::access::log::AccessLog;
+use crate::api::admin::Controls;
 use crate::api::server::{self, Server};
 use crate::api::{self, NodeInfo, Parts};
 use crate::config::Home;
@@ -31,6 +35,8 @@ use crate::stop::Stop;
 
 /// Threads that drive consensus; its heavy work is done elsewhere.
 const ENGINE_THREADS: usize = 2;
+/// Threads of the interface for the operator.
+const ADMIN_THREADS: usize = 1;
 /// In the engine's folder: the genesis hash of the network that its journals belong to.
 const ENGINE_NETWORK_FILE: &str = "NETWORK";
 
@@ -58,6 +64,7 @@ struct Setup {
     listen: SocketAddr,
     addresses: BTreeMap<[u8; 32], SocketAddr>,
     api: TcpListener,
+    admin: Option<TcpListener>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
@@ -69,6 +76,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
     let ledger = Ledger::open(&setup.home.ledger_folder(), &setup.genesis.hash, config)?;
     install_genesis(&ledger, &setup.genesis.genesis, setup.genesis.hash)
         .map_err(|error| Fault::invalid(error.to_string()))?;
+    let log = AccessLog::open(&setup.home.access_log()).map_err(|error| {
+        Fault::invalid(format!(
+            "{error}: keep {} for whoever looks into it, and move it away",
+            setup.home.access_log().display()
+        ))
+    })?;
+    let gate = Arc::new(Gate::new(setup.node.key.clone(), log));
     let stop = Stop::on_signals(arguments.exit_with_parent)?;
     join(&setup, arguments.join.as_deref(), &ledger, &stop)?;
     if stop.is_requested() {
@@ -87,7 +101,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
     );
     let engine_folder = setup.home.engine_folder();
     // The engine panics on what it takes for a defect, damaged journals among them. That ends the node, in order.
-    match std::panic::catch_unwind(AssertUnwindSafe(|| drive(setup, ledger, joined_height, &stop))) {
+    match std::panic::catch_unwind(AssertUnwindSafe(|| drive(setup, ledger, gate, joined_height, &stop))) {
         Ok(Ok(())) => {
             tracing::info!("stopped");
             Ok(())
@@ -114,7 +128,9 @@ impl Setup {
         let addresses = addresses(&home)?;
         let network = Network::new(genesis.genesis.clone(), genesis.hash)
             .map_err(|error| Fault::invalid(error.to_string()))?;
-        let api = server::bind(home.config.api.listen)?;
+        let api = server::bind("api.listen", home.config.api.listen)?;
+        let admin =
+            home.config.admin.listen.map(|address| server::bind("admin.listen", address)).transpose()?;
         // Taken for a moment only, so that a used port is known before any folder is touched.
         drop(TcpListener::bind(listen).map_err(|error| {
             Fault::failed(format!(
@@ -122,7 +138,7 @@ impl Setup {
                  another peers.listen in config.json"
             ))
         })?);
-        Ok(Self { genesis, network, key, node, listen, addresses, api, home })
+        Ok(Self { genesis, network, key, node, listen, addresses, api, admin, home })
     }
 }
 
@@ -229,6 +245,7 @@ fn engine_fault(error: &EngineError, folder: &Path) -> Fault {
 fn drive(
     setup: Setup,
     ledger: Ledger,
+    gate: Arc<Gate>,
     joined_height: Option<u64>,
     stop: &Stop,
 ) -> Result<(), EngineError> {
@@ -243,19 +260,20 @@ fn drive(
         journal_folder: setup.home.engine_folder(),
         worker_threads: ENGINE_THREADS,
     };
-    let server: Arc<Mutex<Option<Server>>> = Arc::default();
-    let running = server.clone();
-    let (api, config) = (setup.api, setup.home.config);
+    let servers: Arc<Mutex<Vec<Server>>> = Arc::default();
+    let running = servers.clone();
+    let (api, admin, config) = (setup.api, setup.admin, setup.home.config);
+    let controls = LogControl::started().map(|log| Controls { stop: stop.clone(), log });
     let (network, genesis, node) = (setup.network, setup.genesis, setup.node);
     let shutdown = {
-        let (server, stopped) = (server.clone(), stop.requested());
+        let (servers, stopped) = (servers.clone(), stop.requested());
         async move {
             stopped.await;
-            // First the interface, so that no client is promised what the engine will not order any more.
-            let server = server.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // First the interfaces, so that no client is promised what the engine will not order any more.
+            let servers = std::mem::take(&mut *servers.lock().unwrap_or_else(PoisonError::into_inner));
             let (ended, wait) = tokio::sync::oneshot::channel();
             std::thread::spawn(move || {
-                drop(server);
+                drop(servers);
                 let _ = ended.send(());
             });
             let _ = wait.await;
@@ -266,13 +284,20 @@ fn drive(
             CoreOptions { mempool: config.mempool.limits(), addresses, ..CoreOptions::default() };
         let metrics = Arc::new(Metrics::new());
         let core = Core::start(network, ledger, runtime, links, metrics.clone(), core_options)?;
-        let parts = Parts { core: core.clone(), genesis, node };
-        let started =
-            Server::start(api, config.api.threads, metrics, move || api::router(parts, &config.api))
-                .map_err(|fault| EngineError::Build(fault.to_string()))?;
-        *running.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
+        let parts = Parts { core: core.clone(), genesis, node, gate };
+        let build = |fault: Fault| EngineError::Build(fault.to_string());
+        let mut started = Vec::new();
+        if let (Some(listener), Some(controls)) = (admin, controls) {
+            let (parts, metrics) = (parts.clone(), metrics.clone());
+            let router = move || api::admin::router(parts, controls);
+            started.push(Server::start(listener, ADMIN_THREADS, metrics, router).map_err(build)?);
+        }
+        let threads = config.api.threads;
+        let router = move || api::router(parts, &config.api);
+        started.push(Server::start(api, threads, metrics, router).map_err(build)?);
+        running.lock().unwrap_or_else(PoisonError::into_inner).extend(started);
         Ok(core.built(core.executor.clone()))
     });
-    drop(server.lock().unwrap_or_else(PoisonError::into_inner).take());
+    drop(std::mem::take(&mut *servers.lock().unwrap_or_else(PoisonError::into_inner)));
     result
 }

@@ -30,6 +30,8 @@ const OPERATOR_KEYS: &str = "operator.json";
 const METHOD: &str = "#key-1";
 /// Ports for validators lie so far above those of the REST interfaces.
 const PEER_PORT_OFFSET: u16 = 100;
+/// Ports of the interfaces for operators lie so far above those of the REST interfaces.
+const ADMIN_PORT_OFFSET: u16 = 50;
 
 /// What a network is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +190,7 @@ impl Layout {
             operators.push(operator);
             let mut config = Config { genesis: Path::new("..").join(GENESIS_FILE), ..Config::default() };
             config.api.listen = local(plan.base_port + index);
+            config.admin.listen = Some(local(plan.base_port + ADMIN_PORT_OFFSET + index));
             Home::new(&folder, config).write()?;
         }
         let genesis = genesis(plan, validators, &operators, &root, &issuer);

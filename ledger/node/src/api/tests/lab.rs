@@ -8,22 +8,29 @@ use aval_codec::Hash;
 use aval_machine::testkit::{Credential, Kit, Party};
 use aval_proof::{Certificate, LedgerProof, TrustAnchor, Verified, signed_bytes};
 use aval_store::{Ledger, MemoryStorage, StoreConfig};
+use aval_types::access::{AccessRequest, AccessToken};
 use aval_types::{SubmittedTransaction, TransactionId};
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use futures::StreamExt;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
+use uuid::Uuid;
 
+use crate::access::Gate;
+use crate::access::log::AccessLog;
+use crate::api::admin::Controls;
 use crate::api::{NodeInfo, Parts, router};
+use crate::cli::log::LogControl;
 use crate::config::ApiConfig;
 use crate::core::{Core, CoreOptions, Network};
 use crate::engine::{Application, Links, SealedBlock, Slot};
 use crate::genesis_file::GenesisFile;
 use crate::metrics::Metrics;
 use crate::runtime::{Job, Runtime, SharedRuntime, Task};
+use crate::stop::Stop;
 
 /// Tasks on tokio, and a clock that is set by hand.
 pub(super) struct LabRuntime {
@@ -58,6 +65,9 @@ pub(super) struct Lab {
     pub(super) core: Arc<Core>,
     runtime: Arc<LabRuntime>,
     router: Router,
+    admin: Router,
+    pub(super) gate: Arc<Gate>,
+    pub(super) controls: Controls,
     _outgoing: crate::engine::Outgoing,
 }
 
@@ -107,8 +117,12 @@ impl Lab {
         let (links, outgoing) = Links::disconnected();
         let core = Core::start(network, ledger, shared, links, Arc::new(Metrics::new()), options).unwrap();
         let node = NodeInfo { key: kit.validator_keys()[0].public().to_multikey() };
-        let router = router(Parts { core: core.clone(), genesis, node }, &api);
-        Self { kit, core, runtime, router, _outgoing: outgoing }
+        let gate = Arc::new(Gate::new(node.key.clone(), AccessLog::in_memory()));
+        let parts = Parts { core: core.clone(), genesis, node, gate: gate.clone() };
+        let controls = Controls { stop: Stop::by_request(), log: Arc::new(LogControl::detached("warn")) };
+        let admin = crate::api::admin::router(parts.clone(), controls.clone());
+        let router = router(parts, &api);
+        Self { kit, core, runtime, router, admin, gate, controls, _outgoing: outgoing }
     }
 
     /// A node with the issuer's registry, and thereby with a certified block.
@@ -127,6 +141,39 @@ impl Lab {
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
         answer(self.router.clone(), request).await
+    }
+
+    /// Sends a request whose answer has no end; gives the answer with its body unread.
+    pub(super) async fn open(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// A token of a party for a request to this node.
+    pub(super) fn token(&self, party: &Party, request: &AccessRequest) -> String {
+        let (key, now_s) = (&party.authentication, self.kit.now_s);
+        AccessToken::sign(&party.kid(), key, self.gate.node_key(), request, Uuid::new_v4(), now_s)
+    }
+
+    /// Sends a request to the interface for the operator, or to the other one, with this token.
+    pub(super) async fn ask(
+        &self,
+        to_admin: bool,
+        (method, path, body): (&str, &str, &'static str),
+        token: Option<&str>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let router = if to_admin { &self.admin } else { &self.router };
+        answer(router.clone(), request.body(Body::from(body)).unwrap()).await
+    }
+
+    /// Sends a request to the interface for the operator with a token of a party.
+    pub(super) async fn administer(&self, party: &Party, request: (&str, &str, &'static str)) -> Answer {
+        let (method, path, body) = request;
+        let token = self.token(party, &AccessRequest::new(method, path, body.as_bytes()));
+        self.ask(true, request, Some(&token)).await
     }
 
     /// Sends a request beside what the test does next.

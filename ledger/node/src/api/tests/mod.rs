@@ -1,5 +1,8 @@
 //! The REST interface in one process: a whole node on a ledger in memory, and blocks made and certified by hand.
 
+mod admin;
+mod audit;
+mod events;
 mod lab;
 mod ledger;
 mod node;
