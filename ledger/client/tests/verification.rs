@@ -401,6 +401,41 @@ fn two_histories_are_noticed() {
 }
 
 #[test]
+fn a_client_follows_changes_of_the_validator_set_and_remembers_them() {
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint.json");
+    let genesis = TrustedGenesis::parse(world.node.with_ledger(|ledger| ledger.genesis.clone())).unwrap();
+    let open = || {
+        VerifyingClient::new(connect(&world.node), &genesis, Arc::new(FileCheckpoints::new(&file))).unwrap()
+    };
+    open().checkpoint().unwrap();
+    let before = world.node.with_ledger(|ledger| ledger.blocks.len());
+    for seed in [140, 150, 160, 170, 180] {
+        world.node.with_ledger(|ledger| ledger.change_validators(seed));
+        world.node.with_ledger(FakeLedger::heartbeat);
+    }
+    // Five changes, two an answer: they are asked for once, when an answer does not fit what is known.
+    assert!(open().did_record(&world.did).unwrap().value.is_some());
+    let client = open();
+    assert_eq!(client.anchor().changes().len(), 5);
+    world.node.with_ledger(|ledger| ledger.trust_chain.links.clear());
+    assert!(client.did_record(&world.did).unwrap().value.is_some());
+    // The past is certified by the set of its time.
+    let old = world.node.with_ledger(|ledger| {
+        let header = ledger.blocks[before].header.clone();
+        ledger.proof(&header, aval_proof::Claim::Header)
+    });
+    assert_eq!(client.verify_past(&old).unwrap().height(), before as u64);
+    assert!(matches!(client.verify(&old).unwrap_err(), ClientError::Behind { .. }));
+    // Another change that the node does not account for.
+    world.node.with_ledger(|ledger| ledger.change_validators(190));
+    world.node.with_ledger(FakeLedger::heartbeat);
+    world.node.with_ledger(|ledger| ledger.trust_chain.links.clear());
+    assert_eq!(is_lie(client.did_record(&world.did)).code(), "proof.validator_set");
+}
+
+#[test]
 fn programs_that_share_a_checkpoint_file_keep_the_newest() {
     let world = World::new();
     let folder = tempfile::tempdir().unwrap();

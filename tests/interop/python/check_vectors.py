@@ -58,6 +58,18 @@ def check_ledger_proofs(checks, vectors, genesis):
         checks.expect(entry["name"], "invalid", lambda: own.verify(data, holding))
 
 
+def check_trust_chains(checks, vectors, genesis):
+    anchor = own.Anchor(genesis)
+    proof = vectors["proof"].encode()
+    checks.expect("present header, genesis alone", "invalid", lambda: own.verify(proof, anchor))
+    anchor.learn(vectors["chain"].encode())
+    checks.expect("present header, changes known", "valid", lambda: own.verify(proof, anchor))
+    for entry in vectors["invalid"]:
+        checks.expect(entry["name"], "invalid", lambda: own.Anchor(genesis).learn(entry["chain"].encode()))
+    for entry in vectors["invalidWithChain"]:
+        checks.expect(entry["name"], "invalid", lambda: anchor.learn(entry["chain"].encode()))
+
+
 def check_states(checks, vectors):
     def verify(entry):
         leaf = entry["leaf"]
@@ -85,7 +97,7 @@ def check_certificates(checks, vectors, genesis):
         wire = dict(entry["certificate"])
         wire["signatures"] = [own.base64url(text) for text in wire["signatures"]]
         header = Roots(epoch=wire["epoch"], view=wire["view"], digest=own.hex_hash(vectors["digest"]))
-        own.verify_certificate(wire, header, anchor)
+        own.verify_certificate(wire, header, anchor.genesis, anchor.keys)
 
     for expected in ("valid", "invalid"):
         for entry in vectors[expected]:
@@ -124,6 +136,7 @@ def main():
     genesis = own.read_file(os.path.join(specs, "vectors", "genesis.json"))
     checks = Checks()
     check_ledger_proofs(checks, vectors("ledger-proof"), genesis)
+    check_trust_chains(checks, vectors("trust-chain"), genesis)
     check_states(checks, vectors("state-proof"))
     check_certificates(checks, vectors("certificate"), genesis)
     check_receipts(checks, vectors("receipt"))

@@ -141,6 +141,7 @@ def ed25519_multikey(text):
 
 class Anchor:
     def __init__(self, genesis_bytes, checkpoint=None):
+        self.checkpoint = None
         genesis = strict_json(genesis_bytes, 4 * 1024 * 1024)
         if not isinstance(genesis, dict) or genesis.get("version") != 1:
             raise Malformed("not a genesis file of version 1")
@@ -153,10 +154,71 @@ class Anchor:
         self.keys = sorted(ed25519_multikey(typed(entry, dict).get("key")) for entry in validators)
         if not self.keys or len(set(self.keys)) != len(self.keys):
             raise Malformed("the validators are not a set")
-        self.set_hash = tagged_hash("aval/validators/1", len(self.keys).to_bytes(4, "big"), *self.keys)
+        self.set_hash = set_hash(self.keys)
+        self.changes = []  # (header of the change, keys after it), ascending
+        self.hold(checkpoint)
+
+    def hold(self, checkpoint):
         self.checkpoint = Header(checkpoint) if checkpoint else None
-        if self.checkpoint and self.checkpoint.genesis != self.genesis:
+        if not self.checkpoint:
+            return
+        if self.checkpoint.genesis != self.genesis:
             raise Invalid("the checkpoint is of another network")
+        # The checkpoint names the newest change at or below it: another history of changes does not lead there.
+        self.keys_for(self.checkpoint)
+
+
+    def newest(self):
+        return self.changes[-1][1] if self.changes else self.keys
+
+    def keys_for(self, header):
+        """The keys that certify a header: section 10, step 5, with section 11."""
+        keys, change = self.keys, 0
+        for known, following in self.changes:
+            if known.height < header.height:
+                keys, change = following, known.height
+        own = header.height if header.validators != header.next_validators else change
+        if header.validators != set_hash(keys) or header.last_change != own:
+            raise Invalid("the validator set is not the one that is known for this height")
+        return keys
+
+    def learn(self, data):
+        """Section 11: the changes of a trust chain, each certified by the set before it."""
+        chain = shape(strict_json(data, 2 * 1024 * 1024), ["network", "genesis", "links", "more"])
+        if not isinstance(chain["more"], bool):
+            raise Malformed("more is not a truth value")
+        links = []
+        for entry in typed(chain["links"], list):
+            link = shape(entry, ["header", "certificate", "next"])
+            following = [ed25519_multikey(text) for text in typed(link["next"], list)]
+            if any(a >= b for a, b in zip(following, following[1:])):
+                raise Malformed("a validator set is not ascending")
+            links.append((Header(base64url(link["header"])), read_certificate(link["certificate"]), following))
+        if len(links) > 32:
+            raise Malformed("the trust chain is too long")
+        if chain["network"] != self.network or hex_hash(chain["genesis"]) != self.genesis:
+            raise Invalid("the trust chain is of another network")
+        for header, certificate, following in links:
+            known = [change for change, _ in self.changes if change.height == header.height]
+            if known and known[0].digest == header.digest:
+                continue
+            before = self.newest()
+            if header.genesis != self.genesis:
+                raise Invalid("a header is of another network")
+            if header.validators != set_hash(before) or header.next_validators != set_hash(following):
+                raise Invalid("a link does not follow upon the set before it")
+            if header.validators == header.next_validators or header.last_change != header.height:
+                raise Invalid("a link is no change of the set")
+            verify_certificate(certificate, header, self.genesis, before)
+            if known or header.height <= max(
+                [change.height for change, _ in self.changes] + [self.checkpoint.height if self.checkpoint else 0]
+            ):
+                raise Invalid("the validators have signed two histories")
+            self.changes.append((header, following))
+
+
+def set_hash(keys):
+    return tagged_hash("aval/validators/1", len(keys).to_bytes(4, "big"), *keys)
 
 
 # 6 Block ------------------------------------------------------------------------------------------------------------
@@ -180,6 +242,8 @@ class Header:
         self.receipts_root = data[201:233]
         self.state_root = data[233:265]
         self.validators = data[265:297]
+        self.next_validators = data[297:329]
+        self.last_change = number(329)
         self.digest = tagged_hash("aval/header/1", data)
 
 
@@ -253,9 +317,23 @@ def varint(number):
     return bytes(out) + bytes([number])
 
 
-def verify_certificate(wire, header, anchor):
+def read_certificate(wire):
+    certificate = shape(wire, ["epoch", "view", "parentView", "signers", "signatures"])
+    result = {
+        "epoch": unsigned(certificate["epoch"]),
+        "view": unsigned(certificate["view"]),
+        "parentView": unsigned(certificate["parentView"]),
+        "signers": [unsigned(signer) for signer in typed(certificate["signers"], list)],
+        "signatures": [base64url(text) for text in typed(certificate["signatures"], list)],
+    }
+    if any(len(signature) != 64 for signature in result["signatures"]):
+        raise Malformed("a signature has another length")
+    return result
+
+
+def verify_certificate(wire, header, genesis, keys):
     signers, signatures = wire["signers"], wire["signatures"]
-    count = len(anchor.keys)
+    count = len(keys)
     if wire["epoch"] != header.epoch or wire["view"] < header.view:
         raise Invalid("the certificate's round is not that of the header")
     if len(signers) != len(signatures) or any(a >= b for a, b in zip(signers, signers[1:])):
@@ -264,7 +342,7 @@ def verify_certificate(wire, header, anchor):
         raise Invalid("fewer signatures than a quorum")
     if signers[-1] >= count:
         raise Invalid("a signer is not in the validator set")
-    namespace = b"aval-consensus/1/" + anchor.genesis.hex().encode() + b"_FINALIZE"
+    namespace = b"aval-consensus/1/" + genesis.hex().encode() + b"_FINALIZE"
     message = b"".join([
         varint(len(namespace)),
         namespace,
@@ -275,7 +353,7 @@ def verify_certificate(wire, header, anchor):
     ])
     for signer, signature in zip(signers, signatures):
         try:
-            Ed25519PublicKey.from_public_bytes(anchor.keys[signer]).verify(signature, message)
+            Ed25519PublicKey.from_public_bytes(keys[signer]).verify(signature, message)
         except InvalidSignature as error:
             raise Invalid("a signature does not verify") from error
 
@@ -287,21 +365,12 @@ def read_proof(data):
     """Step 1: everything is read before anything is checked."""
     proof = strict_json(data, 1024 * 1024)
     shape(proof, ["network", "genesis", "header", "path", "certificate"], ["state", "receipt"])
-    certificate = shape(proof["certificate"], ["epoch", "view", "parentView", "signers", "signatures"])
     result = {
         "network": typed(proof["network"], str),
         "genesis": hex_hash(proof["genesis"]),
         "headers": [Header(base64url(text)) for text in [proof["header"]] + typed(proof["path"], list)],
-        "certificate": {
-            "epoch": unsigned(certificate["epoch"]),
-            "view": unsigned(certificate["view"]),
-            "parentView": unsigned(certificate["parentView"]),
-            "signers": [unsigned(signer) for signer in typed(certificate["signers"], list)],
-            "signatures": [base64url(text) for text in typed(certificate["signatures"], list)],
-        },
+        "certificate": read_certificate(proof["certificate"]),
     }
-    if any(len(signature) != 64 for signature in result["certificate"]["signatures"]):
-        raise Malformed("a signature has another length")
     if len(result["headers"]) > 1025:
         raise Malformed("the path is too long")
     if "state" in proof and "receipt" in proof:
@@ -337,9 +406,10 @@ def verify(data, anchor, past=False):
         if after.parent != before.digest or after.height != before.height + 1 or after.time <= before.time:
             raise Invalid("the headers do not connect")
     header, certified = headers[0], headers[-1]
-    if certified.validators != anchor.set_hash:
-        raise Invalid("the validator set is not that of the genesis file")
-    verify_certificate(proof["certificate"], certified, anchor)
+    verify_certificate(proof["certificate"], certified, anchor.genesis, anchor.keys_for(certified))
+    if any(other.height == change.height and other.digest != change.digest
+           for other in headers for change, _ in anchor.changes):
+        raise Invalid("the validators have signed two histories")
     if "state" in proof:
         result = verify_state(proof["state"], header)
     elif "receipt" in proof:
@@ -381,17 +451,25 @@ def read_file(path):
 def run(arguments):
     flags = {name: name in arguments for name in ("--past", "--every-bit")}
     arguments = [argument for argument in arguments if argument not in flags]
-    checkpoint_path, checkpoint = None, None
+    checkpoint_path, checkpoint, chains = None, None, []
+    while "--trust-chain" in arguments:
+        place = arguments.index("--trust-chain")
+        chains += arguments[place + 1 : place + 2]
+        del arguments[place : place + 2]
     if "--checkpoint" in arguments:
         place = arguments.index("--checkpoint")
         checkpoint_path = arguments[place + 1] if place + 1 < len(arguments) else None
         del arguments[place : place + 2]
     if len(arguments) != 2 or any(argument.startswith("-") for argument in arguments):
-        raise Malformed("usage: verify_proof.py GENESIS PROOF [--checkpoint FILE] [--past] [--every-bit]")
+        raise Malformed("usage: verify_proof.py GENESIS PROOF [--trust-chain FILE]... [--checkpoint FILE] [--past] [--every-bit]")
     if checkpoint_path and os.path.exists(checkpoint_path):
         wire = shape(strict_json(read_file(checkpoint_path), 64 * 1024), ["header"])
         checkpoint = base64url(wire["header"])
-    anchor = Anchor(read_file(arguments[0]), checkpoint)
+    anchor = Anchor(read_file(arguments[0]))
+    for path in chains:
+        anchor.learn(read_file(path).rstrip(b"\n"))
+    # Chains are learnt from genesis on each time, so only what they lead to may be newer than the checkpoint.
+    anchor.hold(checkpoint)
     data = read_file(arguments[1]).rstrip(b"\n")
     certified, result = verify(data, anchor, flags["--past"])
     if flags["--every-bit"]:

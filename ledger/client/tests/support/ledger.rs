@@ -5,7 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aval_codec::Hash;
 use aval_did::{Control, Create, Did, DidRecord, Document, PublicKey, SigningKey, VerificationMethod, rules};
-use aval_proof::{Certificate, Claim, LedgerProof, ReceiptProof, signed_bytes};
+use aval_proof::{
+    Certificate, Claim, LedgerProof, ReceiptProof, TrustChain, TrustLink, ValidatorSet, signed_bytes,
+};
 use aval_types::genesis::{Genesis, GenesisDid, Governors, Issuer, IssuerType, Parameters, Validator};
 use aval_types::receipt::receipts_root;
 use aval_types::{
@@ -31,6 +33,10 @@ pub struct FakeLedger {
     pub blocks: Vec<Block>,
     pub issuer: Did,
     validators: Vec<SigningKey>,
+    /// Sets that have retired, each with the height of the last block that it certifies.
+    retired: Vec<(u64, Vec<SigningKey>)>,
+    /// The changes of the set.
+    pub trust_chain: TrustChain,
     places: HashMap<TransactionId, (usize, usize)>,
     /// How far the block time is ahead of this machine's clock, in milliseconds.
     pub ahead_ms: u64,
@@ -87,6 +93,8 @@ impl FakeLedger {
         let block = Block { header, receipts: Vec::new(), state };
         let mut ledger = Self {
             genesis: bytes,
+            trust_chain: TrustChain { network: network.clone(), links: Vec::new(), more: false },
+            retired: Vec::new(),
             network,
             blocks: vec![block],
             issuer: issuer.did.clone(),
@@ -108,6 +116,21 @@ impl FakeLedger {
         self.extend(state, Vec::new());
     }
 
+    /// A block after which four others certify.
+    pub fn change_validators(&mut self, seed: u8) {
+        self.heartbeat();
+        let next: Vec<SigningKey> = (0..4).map(|index| SigningKey::from_seed(&[seed + index; 32])).collect();
+        let keys = next.iter().map(|key| aval_types::node::key_bytes(&public(key)).unwrap()).collect();
+        let set = ValidatorSet::new(keys);
+        let header = &mut self.blocks.last_mut().unwrap().header;
+        header.next_validators_hash = set.hash();
+        header.last_set_change = header.height;
+        let header = header.clone();
+        let certificate = self.certify(&header);
+        self.retired.push((header.height, std::mem::replace(&mut self.validators, next)));
+        self.trust_chain.links.push(TrustLink { header, certificate, next: set });
+    }
+
     fn next_time_ms(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64 + self.ahead_ms;
         now.max(self.head().header.time_ms + 1)
@@ -122,6 +145,7 @@ impl FakeLedger {
             parent_view: parent.view,
             leader: [1; 32],
             parent: parent.digest(),
+            validators_hash: parent.next_validators_hash,
             receipts_root: receipts_root(&receipts),
             state_root: tree::root(&state),
             ..parent.clone()
@@ -170,8 +194,9 @@ impl FakeLedger {
         let digest: Hash = header.digest();
         let message =
             signed_bytes(&self.network.genesis(), header.epoch, header.view, header.parent_view, &digest);
-        let mut keys: Vec<(&SigningKey, [u8; 32])> = self
-            .validators
+        let retired = self.retired.iter().find(|(last, _)| header.height <= *last);
+        let mut keys: Vec<(&SigningKey, [u8; 32])> = retired
+            .map_or(&self.validators, |(_, keys)| keys)
             .iter()
             .map(|key| match public(key) {
                 PublicKey::Ed25519(bytes) => (key, bytes),

@@ -213,6 +213,15 @@ fn answer(ledger: &mut FakeLedger, request: &Request) -> Reply {
             let header = ledger.head().header.clone();
             Reply::json(200, proof_json(&ledger.proof(&header, Claim::Header)))
         }
+        ("GET", ["v1", "trust-chain"]) => {
+            let above: u64 = request.query("from").unwrap().parse().unwrap();
+            let mut chain = ledger.trust_chain.clone();
+            chain.links.retain(|link| link.header.height > above);
+            // Two at a time, so that the client has to ask again.
+            chain.more = chain.links.len() > 2;
+            chain.links.truncate(2);
+            Reply::Raw(200, "application/json", chain.to_json())
+        }
         ("GET", ["v1", "genesis"]) => Reply::Raw(200, "application/json", ledger.genesis.clone()),
         ("GET", ["v1", "status"]) => Reply::json(
             200,

@@ -68,8 +68,15 @@ impl Kit {
 
     /// Executes transactions as one block and commits it.
     pub fn apply_block(&mut self, transactions: &[Checked]) -> Result<Executed, ExecuteError> {
-        let context = self.next_context();
-        let executed = execute_block(&self.ledger.state, &context, transactions)?;
+        self.apply_in(&self.next_context(), transactions)
+    }
+
+    pub(super) fn apply_in(
+        &mut self,
+        context: &BlockContext,
+        transactions: &[Checked],
+    ) -> Result<Executed, ExecuteError> {
+        let executed = execute_block(&self.ledger.state, context, transactions)?;
         self.ledger.state.commit(&executed, context.time_ms);
         self.ledger.height += 1;
         Ok(executed)

@@ -38,6 +38,7 @@
 mod credential;
 mod draft;
 mod ledger;
+mod node;
 mod party;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,7 +61,7 @@ use crate::{BlockContext, MemoryState, Rules};
 pub const MEMBERSHIP: &str = "AvalMembershipCredential";
 
 /// The roles that the kit's issuer may give.
-pub const ROLES: [&str; 2] = ["endorser", "member"];
+pub const ROLES: [&str; 4] = ["endorser", "member", "observer", "operator"];
 
 /// What a kit is made from.
 #[derive(Debug, Clone)]

@@ -4,11 +4,14 @@
 mod blocks;
 mod cost;
 mod grants;
+mod membership;
 mod model;
+mod nodes;
 mod privacy;
 mod random;
 mod refusals;
 mod registries;
+mod selection;
 
 use aval_machine::testkit::Kit;
 use aval_machine::{Checked, ExecuteError, authorize, check, execute_block, propose_block};

@@ -9,6 +9,8 @@
 //! | `GET /1.0/identifiers/{did}` | DID Resolution 1.0, HTTP binding, with a ledger proof |
 //! | `GET /v1/state?key=` | an entry of the state or its absence, inside of its proof |
 //! | `GET /v1/blocks/{height}` | a block; `…/header` with its certificate; `…/receipt`: what it did on its own |
+//! | `GET /v1/nodes`, `GET /v1/nodes/{key}` | the nodes of the network, how each stands and why |
+//! | `GET /v1/trust-chain` | the changes of the validator set, each with its certificate |
 //! | `GET /v1/checkpoint` | the newest certified header |
 //! | `GET /v1/genesis` | the genesis file, byte for byte |
 //! | `GET /v1/status`, `/health`, `/ready`, `/metrics`, `/openapi.json` | the node itself |
@@ -21,6 +23,7 @@ pub mod accept;
 mod blocks;
 mod layers;
 mod node;
+mod nodes;
 mod openapi;
 pub mod problem;
 mod proofs;

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use std::sync::Arc;
 
 use super::problem::Problem;
-use super::{Context, blocks, node, resolve, state, transactions};
+use super::{Context, blocks, node, nodes, resolve, state, transactions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +25,7 @@ use super::{Context, blocks, node, resolve, state, transactions};
         (name = "transactions", description = "Submitting and tracking"),
         (name = "identifiers", description = "DID Resolution 1.0"),
         (name = "ledger", description = "State, blocks and trust"),
+        (name = "nodes", description = "The nodes of the network and its validators"),
         (name = "node", description = "The node itself"),
     ),
     components(schemas(Problem)),
@@ -46,6 +47,9 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(blocks::block_receipt))
         .routes(routes!(blocks::checkpoint))
         .routes(routes!(blocks::genesis))
+        .routes(routes!(nodes::list))
+        .routes(routes!(nodes::node))
+        .routes(routes!(nodes::trust_chain))
         .routes(routes!(node::status))
         .routes(routes!(node::health))
         .routes(routes!(node::ready))

@@ -9,4 +9,5 @@ mod state_proof;
 #[path = "../../../types/src/tests/support.rs"]
 mod support;
 mod tree;
+mod trust_chain;
 mod vectors;

@@ -3,6 +3,7 @@
 mod lab;
 mod ledger;
 mod node;
+mod nodes;
 mod resolution;
 mod submission;
 mod tracking;
