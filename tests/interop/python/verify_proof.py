@@ -185,7 +185,8 @@ class Anchor:
     def learn(self, data):
         """Section 11: the changes of a trust chain, each certified by the set before it."""
         chain = shape(strict_json(data, 2 * 1024 * 1024), ["network", "genesis", "links", "more"])
-        typed(chain["more"], bool)
+        if not isinstance(chain["more"], bool):
+            raise Malformed("more is not a truth value")
         links = []
         for entry in typed(chain["links"], list):
             link = shape(entry, ["header", "certificate", "next"])

@@ -25,7 +25,13 @@ impl Kit {
     }
 
     /// Registers node `number` of `operator` as it is usually done, and expects it to take effect.
-    pub fn register(&mut self, operator: &Party, number: u64, kind: NodeKind, place: (&str, &str)) -> [u8; 32] {
+    pub fn register(
+        &mut self,
+        operator: &Party,
+        number: u64,
+        kind: NodeKind,
+        place: (&str, &str),
+    ) -> [u8; 32] {
         let node = self.registration(operator, number, kind, place);
         let key = key_bytes(&node.key).expect("the kit's node keys are Ed25519 keys");
         self.expect_applied(operator.register(self, node));

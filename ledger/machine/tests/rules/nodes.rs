@@ -198,7 +198,10 @@ fn two_votes_that_contradict_each_other_bar_a_node_for_good() {
     let kept = aval_machine::state_key::evidence(&id);
     let kept = aval_machine::StateRead::read(kit.state(), kept.as_bytes()).unwrap().unwrap();
     let kept: aval_types::node::EvidenceRecord = serde_json::from_slice(&kept).unwrap();
-    assert_eq!((kept.first, kept.second, kept.submitter), (first.clone(), second.clone(), witness.did.clone()));
+    assert_eq!(
+        (kept.first, kept.second, kept.submitter),
+        (first.clone(), second.clone(), witness.did.clone())
+    );
     // Once is enough, it does not wear off, and the key cannot be registered anew; its operator waits.
     let again = witness.show(&kit, key.public(), second, first);
     assert_eq!(refusal(&kit, Ok(again)), "node.evidence_known");
@@ -217,9 +220,7 @@ fn only_a_real_contradiction_is_evidence() {
     let key = kit.validator_keys()[1].clone();
     let other = kit.validator_keys()[2].clone();
     let vote = |kind, view, block| kit.vote(&key, kind, view, block);
-    let shown = |first, second| {
-        refusal(&kit, Ok(witness.show(&kit, key.public(), first, second)))
-    };
+    let shown = |first, second| refusal(&kit, Ok(witness.show(&kit, key.public(), first, second)));
     use VoteKind::{Finalize, Notarize, Nullify};
     // The same vote twice, different views, and what honest validators do: notarize and finalize, notarize and nullify.
     assert_eq!(shown(vote(Finalize, 7, 1), vote(Finalize, 7, 1)), "node.evidence");

@@ -50,7 +50,10 @@ async fn a_node_is_given_with_its_fault_proof_and_the_proof_of_its_record() {
     let transaction = show;
     lab.finalize(&transaction).await;
     let answer = lab.get(&format!("/v1/nodes/{}", key.public().to_multikey())).await.json();
-    assert_eq!((&answer["node"]["status"], &answer["node"]["why"]), (&"cut-off".into(), &"node.barred".into()));
+    assert_eq!(
+        (&answer["node"]["status"], &answer["node"]["why"]),
+        (&"cut-off".into(), &"node.barred".into())
+    );
     assert_eq!(answer["evidence"]["submitter"], member.did.to_string());
     assert_eq!(answer["evidence"]["first"]["view"], 5);
     let verified = lab.verify(&answer["proof"]);
