@@ -32,8 +32,7 @@ pub fn encode(ledger: &Ledger, from: u64, count: u64) -> Result<Vec<u8>, StoreEr
             Some(certificate) => serde_json::to_vec(&certificate).unwrap_or_default(),
             None => Vec::new(),
         };
-        let too_long =
-            |_| StoreError::Corrupt { what: format!("block {height} is too long to be sent") };
+        let too_long = |_| StoreError::Corrupt { what: format!("block {height} is too long to be sent") };
         writer.bytes_u32(&block).map_err(too_long)?;
         writer.bytes_u32(&certificate).map_err(too_long)?;
         if writer.len() >= BYTES_MAX {

@@ -168,7 +168,8 @@ impl Core {
         .map_err(|error| EngineError::Build(error.to_string()))?;
         let told = executor.clone();
         gossip.start(move || told.newest().height);
-        let core = Arc::new(Self { network, runtime, ledger, mempool, ingress, gossip, roster, executor, metrics });
+        let core =
+            Arc::new(Self { network, runtime, ledger, mempool, ingress, gossip, roster, executor, metrics });
         core.clone().spawn_housekeeping();
         core.clone().spawn_republishing();
         Ok(core)

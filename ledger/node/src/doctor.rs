@@ -116,7 +116,9 @@ fn examine(path: &Path) -> Vec<Check> {
     let key = checks.of("key", key_file::read(&home.key_file()), |key| key.public().to_multikey());
     if let (Some(genesis), Some(key)) = (&genesis, &key) {
         match genesis.validator(&key.public()) {
-            Some(validator) => checks.add("validator", Verdict::Ok, format!("the key is that of {}", validator.name)),
+            Some(validator) => {
+                checks.add("validator", Verdict::Ok, format!("the key is that of {}", validator.name))
+            }
             None => checks.add(
                 "validator",
                 Verdict::Warning,

@@ -42,7 +42,9 @@ impl Source {
         };
         let url = Url::parse(text).map_err(|error| wrong(&error))?;
         if url.scheme() != "http" || !matches!(url.path(), "" | "/") {
-            return Err(wrong(&"it is not a plain http URL without a path; what comes is verified, not trusted"));
+            return Err(wrong(
+                &"it is not a plain http URL without a path; what comes is verified, not trusted",
+            ));
         }
         let host = url.host_str().ok_or_else(|| wrong(&"there is no host"))?;
         let port = url.port_or_known_default().unwrap_or(80);
@@ -57,12 +59,18 @@ impl Source {
             match probe::get_bounded(self.address, path, PATIENCE, bytes_max) {
                 Some((200, body)) => return Ok(body),
                 Some((status, _)) if status < 500 && status != 429 => {
-                    return Err(Fault::failed(format!("{} answers {status} to {path}: ask another node", self.url)));
+                    return Err(Fault::failed(format!(
+                        "{} answers {status} to {path}: ask another node",
+                        self.url
+                    )));
                 }
                 _ => std::thread::sleep(Duration::from_millis(200 << attempt)),
             }
         }
-        Err(Fault::try_later(format!("{} does not answer: start again later, or with another node", self.url)))
+        Err(Fault::try_later(format!(
+            "{} does not answer: start again later, or with another node",
+            self.url
+        )))
     }
 
     /// The height of its newest block, as it says.
@@ -107,7 +115,8 @@ pub fn catch_up(
     engine_folder: &Path,
     is_stopping: impl Fn() -> bool,
 ) -> Result<(), Fault> {
-    let mut replay = Replay::new(ledger.clone(), network.epoch_blocks(), network.executor_options(Duration::ZERO));
+    let mut replay =
+        Replay::new(ledger.clone(), network.epoch_blocks(), network.executor_options(Duration::ZERO));
     let mut target = source.height()?;
     let mut told = std::time::Instant::now();
     let start = replay.next_height().map_err(|error| refused(source, &error))?;
@@ -121,7 +130,10 @@ pub fn catch_up(
         let path = format!("/v1/blocks?from={next}&count={}", block_run::BLOCKS_MAX);
         let bytes = source.get(&path, block_run::RUN_BYTES_MAX)?;
         let run = block_run::decode(&bytes).map_err(|reason| {
-            Fault::failed(format!("{} sends what is no run of blocks ({reason}): ask another node", source.url))
+            Fault::failed(format!(
+                "{} sends what is no run of blocks ({reason}): ask another node",
+                source.url
+            ))
         })?;
         let is_empty = run.is_empty();
         let height = replay.take(run).map_err(|error| refused(source, &error))?;

@@ -10,8 +10,8 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
-pub mod accreditation;
 pub mod access;
+pub mod accreditation;
 pub mod action;
 pub mod anchor;
 pub mod block;

@@ -12,8 +12,8 @@ mod privacy;
 mod random;
 mod refusals;
 mod registries;
-mod selection;
 mod schemas;
+mod selection;
 mod trust;
 mod trust_model;
 

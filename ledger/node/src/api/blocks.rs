@@ -176,10 +176,7 @@ pub(super) struct RunQuery {
             content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn run(
-    State(context): Shared,
-    Query(query): Query<RunQuery>,
-) -> Result<Response, Problem> {
+pub(super) async fn run(State(context): Shared, Query(query): Query<RunQuery>) -> Result<Response, Problem> {
     let count = query.count.unwrap_or(block_run::BLOCKS_MAX);
     let ledger = context.ledger().clone();
     // Up to some megabytes from the disk.

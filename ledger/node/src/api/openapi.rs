@@ -9,7 +9,9 @@ use utoipa_axum::routes;
 use std::sync::Arc;
 
 use super::problem::Problem;
-use super::{Context, accreditations, audit, blocks, events, node, nodes, resolve, services, state, transactions};
+use super::{
+    Context, accreditations, audit, blocks, events, node, nodes, resolve, services, state, transactions,
+};
 
 #[derive(OpenApi)]
 #[openapi(

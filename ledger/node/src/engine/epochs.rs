@@ -69,8 +69,7 @@ impl<S: Sender<PublicKey = PublicKey>> ByEpoch<S> {
     }
 
     async fn open(&mut self, epoch: Epoch) -> Result<End<S>, EngineError> {
-        let (sender, receiver) =
-            self.handle.register(epoch.get()).await.map_err(|_| EngineError::Stopped)?;
+        let (sender, receiver) = self.handle.register(epoch.get()).await.map_err(|_| EngineError::Stopped)?;
         Ok((sender, Early { early: VecDeque::new(), receiver }))
     }
 }
@@ -280,11 +279,7 @@ where
     }
 
     /// Leaves an epoch whose last block is committed.
-    async fn advance(
-        &mut self,
-        current: Current<S>,
-        last: &SealedBlock,
-    ) -> Result<Current<S>, EngineError> {
+    async fn advance(&mut self, current: Current<S>, last: &SealedBlock) -> Result<Current<S>, EngineError> {
         let Current { epoch, engine, next, .. } = current;
         engine.abort();
         let _ = engine.await;

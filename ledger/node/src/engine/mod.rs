@@ -232,9 +232,7 @@ const MESSAGES_QUEUED: usize = 64;
 pub type Outgoing = tokio::sync::mpsc::Receiver<(Audience, Bytes)>;
 
 impl Links {
-    fn new(
-        metrics: impl Fn() -> String + Send + Sync + 'static,
-    ) -> (Self, Outgoing) {
+    fn new(metrics: impl Fn() -> String + Send + Sync + 'static) -> (Self, Outgoing) {
         let (outgoing, receiver) = tokio::sync::mpsc::channel(MESSAGES_QUEUED);
         (Self { outgoing, metrics: Arc::new(metrics) }, receiver)
     }

@@ -101,15 +101,16 @@ impl Connections for LookupConnections {
         let room = self.maximum.saturating_sub(1);
         let named = peers.validators.len() + peers.observers.len();
         if named > room {
-            warn!(named, room, "more nodes are admitted than this node may be connected with: peers.connectionsMax");
+            warn!(
+                named,
+                room, "more nodes are admitted than this node may be connected with: peers.connectionsMax"
+            );
         }
         let observers = room.saturating_sub(peers.validators.len());
         let validators = peers.validators.into_iter().take(room).map(addressed);
         let observers = peers.observers.into_iter().take(observers).map(addressed);
-        let peers = AddressableTrackedPeers::new(
-            Map::from_iter_dedup(validators),
-            Map::from_iter_dedup(observers),
-        );
+        let peers =
+            AddressableTrackedPeers::new(Map::from_iter_dedup(validators), Map::from_iter_dedup(observers));
         let _ = self.oracle.track(id, peers);
     }
 }

@@ -17,16 +17,15 @@ use commonware_cryptography::Signer as _;
 use commonware_cryptography::ed25519::{PrivateKey, PublicKey};
 use commonware_p2p::simulated::{self, Link, Oracle};
 use commonware_runtime::{
-    Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Storage as _, Supervisor as _,
-    deterministic,
+    Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Storage as _, Supervisor as _, deterministic,
 };
 use commonware_utils::{NZUsize, Probability};
 use futures::channel::oneshot;
 
 use super::Built;
-use super::runtime::EngineRuntime;
-use super::peers::{Connections, Tracked};
 use super::adapter::SharedApplication;
+use super::peers::{Connections, Tracked};
+use super::runtime::EngineRuntime;
 use super::stack::{self, Channels, Node, channel, quota};
 use super::{Application, EngineError, Links, Settings};
 use crate::runtime::SharedRuntime;

@@ -243,8 +243,7 @@ where
         following,
     };
     let genesis = settings.genesis.digest();
-    let epochs =
-        context.child("delivery").spawn(move |_| epochs.run(application, finalized, head, genesis));
+    let epochs = context.child("delivery").spawn(move |_| epochs.run(application, finalized, head, genesis));
     Ok(Running { marshal: marshal_handle, epochs })
 }
 

@@ -87,10 +87,11 @@ impl Replay {
                 let Some((block, certificate)) = self.waiting.pop_front() else { break };
                 let height = block.header.height;
                 let execution = &self.execution;
-                let pending = execution.execute(&SealedBlock::new(block)).map_err(|rejection| match rejection {
-                    Rejection::Invalid(reason) => untrusted(height, reason),
-                    other => ReplayError::Fault(other.to_string()),
-                })?;
+                let pending =
+                    execution.execute(&SealedBlock::new(block)).map_err(|rejection| match rejection {
+                        Rejection::Invalid(reason) => untrusted(height, reason),
+                        other => ReplayError::Fault(other.to_string()),
+                    })?;
                 execution.ledger.commit(&pending, certificate.as_ref())?;
                 self.roster.committed(&pending.executed().changes, pending.header().time_ms);
             }

@@ -92,7 +92,11 @@ impl Application for Toy {
         true
     }
 
-    async fn finalized(&self, block: Arc<SealedBlock>, certificate: Option<Certificate>) -> Result<(), Fatal> {
+    async fn finalized(
+        &self,
+        block: Arc<SealedBlock>,
+        certificate: Option<Certificate>,
+    ) -> Result<(), Fatal> {
         let mut disk = self.disk();
         let next = disk.blocks.len() as u64;
         assert!(block.height() <= next, "a gap");
@@ -248,9 +252,8 @@ fn everybody(_: u64) -> Vec<usize> {
 fn run<Fut: Future<Output = Hash>>(seed: u64, admitted: Admitted, scenario: impl Fn(Nodes) -> Fut) {
     let keys: Vec<[u8; 32]> = (0..NODES).map(seed_of).collect();
     let once = || {
-        let outcome = simulate(seed, LIMIT, &keys, async |world| {
-            scenario(Nodes::new(world, admitted).await).await
-        });
+        let outcome =
+            simulate(seed, LIMIT, &keys, async |world| scenario(Nodes::new(world, admitted).await).await);
         (outcome.result, outcome.fingerprint)
     };
     assert_eq!(once(), once(), "seed {seed} did not give the same history twice");

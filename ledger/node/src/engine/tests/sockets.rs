@@ -91,8 +91,9 @@ fn a_node_that_is_left_out_is_disconnected_and_cannot_come_back_from_another_add
             connections.track(1, tracked(&[0, 1, 2]));
         }
         context.sleep(Duration::from_secs(10)).await;
-        let everybody: Vec<(usize, usize)> =
-            (0..NODES).flat_map(|to| (0..NODES).filter(move |from| *from != to).map(move |from| (to, from))).collect();
+        let everybody: Vec<(usize, usize)> = (0..NODES)
+            .flat_map(|to| (0..NODES).filter(move |from| *from != to).map(move |from| (to, from)))
+            .collect();
         assert!(everybody.iter().all(|pair| heard.lock().unwrap().get(pair) > Some(&50)), "{heard:?}");
 
         // Nodes 0 and 2 learn that node 1 is revoked; node 1 does not want to know.
