@@ -38,6 +38,30 @@ pub struct DidRecord {
     pub grants: Vec<Hash>,
     /// Use of the allowance for operations that need no grant.
     pub allowance: Allowance,
+    /// Use of the grants, as far as they were used of late.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used: Vec<GrantUse>,
+}
+
+/// How often a grant was used: the counters of a sliding window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantUse {
+    /// The grant.
+    pub grant: Hash,
+    /// Number of the window that was counted last: block time divided by the window's length.
+    pub window: u64,
+    /// Uses in this window.
+    pub used: u32,
+    /// Uses in the window before.
+    pub before: u32,
+}
+
+impl GrantUse {
+    /// A grant that was never used.
+    pub const fn new(grant: Hash) -> Self {
+        Self { grant, window: 0, used: 0, before: 0 }
+    }
 }
 
 /// A pending recovery. It has no values yet: a record always holds null here.

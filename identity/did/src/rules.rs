@@ -139,6 +139,7 @@ fn first_record(operation: &Create, time_ms: u64) -> DidRecord {
         updated: time_ms,
         grants: Vec::new(),
         allowance: Allowance { since: time_ms, used: 0 },
+        used: Vec::new(),
     }
 }
 

@@ -4,6 +4,8 @@ pub(crate) mod accreditation;
 pub(crate) mod credential;
 pub(crate) mod did;
 pub(crate) mod directory;
+pub(crate) mod governance;
 pub(crate) mod node;
 pub(crate) mod registry;
 pub(crate) mod schema;
+pub(crate) mod supervision;

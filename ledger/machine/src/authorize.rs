@@ -6,21 +6,25 @@
 //!
 //! In this order, for every action:
 //! 1. the block's time lies in the validity window, and the transaction is not on the ledger yet;
-//! 2. the DIDs and keys: they exist, are not deactivated, and control or list the signing keys (`action`);
-//! 3. the permit of [`crate::policy`]: a grant, a presentation or an endorser, judged at the block's time
-//!    (`grant`);
-//! 4. the action's own rules.
+//! 2. nobody who signs is denied or on hold, nor is this kind of action (`supervision`);
+//! 3. the DIDs and keys: they exist, are not deactivated, and control or list the signing keys (`action`);
+//! 4. the permit of [`crate::policy`], by live grants, accreditation and office at the block's time;
+//! 5. the quota of the grant that pays for it (`quota`);
+//! 6. the action's own rules.
+
+use std::cell::{OnceCell, RefCell};
 
 use aval_did::{Did, DidRecord, PublicKey, Relationship};
 use aval_types::{Action, Event, KeyId, NetworkId, Payload, Reject, TransactionId};
 
 use crate::action;
 use crate::check::{Checked, Evidence};
+use crate::constitution::Constitution;
 use crate::effect::Effect;
-use crate::grant;
-use crate::policy::{self, Permit};
+use crate::grant::LiveGrant;
+use crate::policy::Explanation;
+use crate::quota::Payment;
 use crate::state::{Changes, StateError, StateRead};
-use crate::trust;
 use crate::view::View;
 
 /// The block that a decision is made for.
@@ -78,8 +82,21 @@ pub fn authorize<S: StateRead + ?Sized>(
     checked: &Checked,
     context: &BlockContext,
 ) -> Result<Result<Admitted, Reject>, StateError> {
+    authorize_under(state, &Constitution::of(state)?, checked, context)
+}
+
+/// As [`authorize`], with the constitution of this very state: whoever decides on many transactions reads it once.
+///
+/// The state keys that a constitution rests on are not among [`Admitted::reads`]: when it changes, every decision is
+/// made again.
+pub fn authorize_under<S: StateRead + ?Sized>(
+    state: &S,
+    constitution: &Constitution,
+    checked: &Checked,
+    context: &BlockContext,
+) -> Result<Result<Admitted, Reject>, StateError> {
     let view = View::new(state);
-    let outcome = (Case { view: &view, checked, context, is_again: false }).decide();
+    let outcome = Case::new(&view, constitution, checked, context, false).decide();
     conclude(checked, outcome, view)
 }
 
@@ -88,11 +105,12 @@ pub fn authorize<S: StateRead + ?Sized>(
 /// and must come to the same receipts.
 pub(crate) fn authorize_again<S: StateRead + ?Sized>(
     state: &S,
+    constitution: &Constitution,
     checked: &Checked,
     context: &BlockContext,
 ) -> Result<Result<Admitted, Reject>, StateError> {
     let view = View::new(state);
-    let outcome = (Case { view: &view, checked, context, is_again: true }).decide();
+    let outcome = Case::new(&view, constitution, checked, context, true).decide();
     conclude(checked, outcome, view)
 }
 
@@ -130,10 +148,37 @@ impl From<StateError> for Stop {
 /// One transaction before one state and one block.
 pub(crate) struct Case<'case, S: ?Sized> {
     pub(crate) view: &'case View<'case, S>,
+    pub(crate) constitution: &'case Constitution,
     pub(crate) checked: &'case Checked,
     pub(crate) context: &'case BlockContext,
     /// Whether it was authorized before the block already.
     is_again: bool,
+    /// The use of a grant that this transaction is charged to.
+    pub(crate) payment: RefCell<Option<Payment>>,
+    endorser: OnceCell<DidRecord>,
+    /// The live grants of the DIDs that were asked about.
+    pub(crate) live: RefCell<Vec<(Did, Vec<LiveGrant>)>>,
+}
+
+impl<'case, S: StateRead + ?Sized> Case<'case, S> {
+    pub(crate) fn new(
+        view: &'case View<'case, S>,
+        constitution: &'case Constitution,
+        checked: &'case Checked,
+        context: &'case BlockContext,
+        is_again: bool,
+    ) -> Self {
+        Self {
+            view,
+            constitution,
+            checked,
+            context,
+            is_again,
+            payment: RefCell::default(),
+            endorser: OnceCell::new(),
+            live: RefCell::default(),
+        }
+    }
 }
 
 impl<S: StateRead + ?Sized> Case<'_, S> {
@@ -143,6 +188,15 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
         if self.view.contains_transaction(&self.checked.id())? {
             return Err(Reject::TransactionDuplicate.into());
         }
+        self.expect_unrestricted()?;
+        let mut effect = self.act()?;
+        if let Some(payment) = self.payment.take() {
+            effect.pay(payment);
+        }
+        Ok(effect.seal()?)
+    }
+
+    fn act(&self) -> Result<Effect, Stop> {
         match self.checked.action() {
             Action::DidCreate(action) => action::did::create(self, action),
             Action::DidUpdate(action) => action::did::update(self, action),
@@ -162,6 +216,12 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
             Action::AnchorCreate(action) => action::directory::anchor(self, action),
             Action::ServiceRegister(action) => action::directory::register(self, action),
             Action::ServiceRemove(action) => action::directory::remove(self, action),
+            Action::GovernancePropose(action) => action::governance::propose(self, action),
+            Action::GovernanceVote(action) => action::governance::vote(self, action),
+            Action::SupervisionHold(action) => action::supervision::hold(self, action),
+            Action::SupervisionRelease(action) => action::supervision::release(self, action),
+            Action::SupervisionDeny(action) => action::supervision::deny(self, action),
+            Action::SupervisionAllow(action) => action::supervision::allow(self, action),
         }
     }
 
@@ -224,32 +284,34 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
         self.payload().controllers().map(|kid| kid.key()).collect()
     }
 
-    /// Asks for what the table of [`crate::policy`] wants of an action on `subject`, apart from a presentation that
-    /// makes the grant in the same transaction.
-    pub(crate) fn expect_permit(&self, subject: &DidRecord) -> Result<(), Stop> {
-        match policy::permit(self.checked.action()) {
-            Permit::Membership => match self.payload().endorser() {
-                Some(endorser) => self.expect_endorser(endorser, &subject.did),
-                None => grant::expect_role(self.view, subject, policy::ROLE_MEMBER, self.time_ms()),
-            },
-            Permit::Operator(kind) => grant::expect_role(self.view, subject, kind.role(), self.time_ms()),
-            Permit::Issuer => trust::expect_any_issuer(self.view, &subject.did, self.time_ms()).map(|_| ()),
-            Permit::Accreditor => {
-                trust::expect_accreditor(self.view, &subject.did, self.time_ms()).map(|_| ())
-            }
-            Permit::Control | Permit::Holder | Permit::Known | Permit::Above => Ok(()),
-        }
-    }
-
-    /// An endorser vouches for one action on another's DID; it signs as itself and never lends its roles (D6).
-    pub(crate) fn expect_endorser(&self, endorser: &KeyId, subject: &Did) -> Result<(), Stop> {
-        if endorser.did() == subject {
-            return Err(Reject::EndorserSelf.into());
+    /// The record of the endorser, if there is one. An endorser vouches for one action on another's DID; it signs as
+    /// itself and never lends its roles (D6).
+    pub(crate) fn endorser_record(&self) -> Result<Option<DidRecord>, Stop> {
+        let Some(endorser) = self.payload().endorser() else { return Ok(None) };
+        if let Some(record) = self.endorser.get() {
+            return Ok(Some(record.clone()));
         }
         let record = self.expect_authenticated(endorser)?;
-        match grant::expect_role(self.view, &record, policy::ROLE_ENDORSER, self.time_ms()) {
-            Err(Stop::Reject(_)) => Err(Reject::EndorserGrant.into()),
-            other => other,
-        }
+        let _ = self.endorser.set(record.clone());
+        Ok(Some(record))
+    }
+}
+
+/// What the policies of `state` say of a transaction, and what the ledger says, for people. `None` if the DID that
+/// acts is not on the ledger, so that there is nobody to ask about.
+pub fn explain<S: StateRead + ?Sized>(
+    state: &S,
+    checked: &Checked,
+    context: &BlockContext,
+) -> Result<Option<Explanation>, StateError> {
+    let constitution = Constitution::of(state)?;
+    let verdict = authorize_under(state, &constitution, checked, context)?;
+    let view = View::new(state);
+    let code = verdict.as_ref().err().map(Reject::code);
+    match Case::new(&view, &constitution, checked, context, false).explain(code) {
+        Ok(explanation) => Ok(explanation),
+        // The question could not be put: an endorser that is not on the ledger, say.
+        Err(Stop::Reject(_)) => Ok(None),
+        Err(Stop::State(error)) => Err(error),
     }
 }

@@ -5,14 +5,17 @@ use aval_types::node::{NodeRecord, Participation, ValidatorEntry, key_bytes};
 use aval_types::{AccreditationRecord, Event, GrantId, GrantRecord, ListRecord, RegistryId, RegistryRecord};
 use serde::Serialize;
 
+use crate::quota::Payment;
 use crate::state::{Changes, StateError};
 use crate::state_key;
 
-/// Changes and events of one transaction.
+/// Changes and events of one transaction, or of a block on its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Effect {
     pub(crate) changes: Changes,
     pub(crate) events: Vec<Event>,
+    /// Records of DIDs, written by [`Self::seal`]: what an action changes and what it costs are one write.
+    dids: Vec<DidRecord>,
 }
 
 impl Effect {
@@ -21,7 +24,29 @@ impl Effect {
     }
 
     pub(crate) fn put_did(&mut self, record: &DidRecord) -> Result<(), StateError> {
-        self.put(state_key::did(&record.did), record)
+        self.dids.retain(|own| own.did != record.did);
+        self.dids.push(record.clone());
+        Ok(())
+    }
+
+    /// Counts the use of a grant.
+    pub(crate) fn pay(&mut self, payment: Payment) {
+        let Payment { mut payer, used } = payment;
+        match self.dids.iter_mut().find(|own| own.did == payer.did) {
+            Some(record) => record.used = used,
+            None => {
+                payer.used = used;
+                self.dids.push(payer);
+            }
+        }
+    }
+
+    /// Writes what is still held back: nothing can be added afterwards.
+    pub(crate) fn seal(mut self) -> Result<Self, StateError> {
+        for record in std::mem::take(&mut self.dids) {
+            self.put(state_key::did(&record.did), &record)?;
+        }
+        Ok(self)
     }
 
     pub(crate) fn put_grant(&mut self, id: &GrantId, record: &GrantRecord) -> Result<(), StateError> {

@@ -1,9 +1,11 @@
 //! The first state, from the genesis file (specs/wire.md, section 2).
 
 use aval_did::{Create, PublicKey, rules};
+use aval_types::governance::PolicyRecord;
 use aval_types::{Genesis, GenesisError, NodeKind, NodeRecord, ValidatorEntry};
 
 use crate::effect::Effect;
+use crate::policy::{self, Policy};
 use crate::state::{Changes, StateError};
 use crate::state_key;
 
@@ -28,7 +30,13 @@ pub fn genesis_changes(genesis: &Genesis) -> Result<Changes, GenesisError> {
     put_nodes(genesis, &mut effect).map_err(|error| invalid(&error))?;
     effect.put(state_key::GOVERNORS.to_owned(), &genesis.governors).map_err(|error| invalid(&error))?;
     effect.put(state_key::PARAMETERS.to_owned(), &genesis.parameters).map_err(|error| invalid(&error))?;
-    Ok(effect.changes)
+    let text = genesis.policy.as_deref().unwrap_or(policy::DEFAULT_POLICY);
+    let parsed = Policy::parse(text).map_err(|error| GenesisError::Invalid(format!("policy: {error}")))?;
+    policy::self_lock(&parsed).map_err(|reason| GenesisError::Invalid(format!("policy: {reason}")))?;
+    let record = PolicyRecord { hash: parsed.hash(), height: 0 };
+    effect.put(state_key::POLICY.to_owned(), &record).map_err(|error| invalid(&error))?;
+    effect.put_bytes(state_key::policy_text(&record.hash), text.as_bytes().to_vec());
+    Ok(effect.seal().map_err(|error| invalid(&error))?.changes)
 }
 
 /// The validators of genesis are the first nodes and the first set. They stand on this file until their operators hold

@@ -4,7 +4,7 @@
 //! status entry is clear, and it has not expired. This is asked at every use, so revocation bites in the very block that carries it.
 
 use aval_did::record::GRANTS_MAX;
-use aval_did::{DidRecord, Relationship};
+use aval_did::{Did, DidRecord, Relationship};
 use aval_types::{Event, Grant, GrantId, GrantRecord, Purpose, RegistryRecord, Reject};
 
 use crate::action::schema;
@@ -78,6 +78,42 @@ pub(crate) fn expect_role<S: StateRead + ?Sized>(
         }
     }
     Err(reason.into())
+}
+
+/// A grant that gives something at a block's time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LiveGrant {
+    /// Its id.
+    pub(crate) id: GrantId,
+    /// The credential's type.
+    pub(crate) credential_type: String,
+    /// Who issued the credential.
+    pub(crate) issuer: Did,
+    /// The roles that it gives now.
+    pub(crate) roles: Vec<String>,
+}
+
+/// The grants of `record` that give a role now, in the order of the record.
+pub(crate) fn live<S: StateRead + ?Sized>(
+    view: &View<'_, S>,
+    record: &DidRecord,
+    time_ms: u64,
+) -> Result<Vec<LiveGrant>, Stop> {
+    let mut live = Vec::with_capacity(record.grants.len());
+    for id in &record.grants {
+        let id = GrantId(*id);
+        let held = view.grant(&id)?.ok_or_else(|| dangling(&id))?.grant;
+        let mut roles = Vec::with_capacity(held.roles.len());
+        for role in &held.roles {
+            if why_dead(view, &held, role, time_ms)?.is_none() {
+                roles.push(role.clone());
+            }
+        }
+        if !roles.is_empty() {
+            live.push(LiveGrant { id, credential_type: held.credential_type, issuer: held.issuer, roles });
+        }
+    }
+    Ok(live)
 }
 
 /// Why a grant does not give `role` at this time; `None` if it does.

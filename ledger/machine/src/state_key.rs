@@ -5,8 +5,9 @@
 //! without leading zeros.
 
 use aval_codec::Hash;
-use aval_did::Did;
-use aval_types::{Commitment, GrantId, RegistryId, SchemaHash};
+use aval_did::{Did, PublicKey};
+use aval_types::supervision::Target;
+use aval_types::{Commitment, GrantId, RegistryId, SchemaHash, TransactionId};
 
 /// The record of a DID: its document, control and history head.
 pub fn did(did: &Did) -> String {
@@ -71,12 +72,32 @@ pub fn evidence(id: &Hash) -> String {
     format!("evidence/{id}")
 }
 
-/// Why a DID is kept out, if it is.
+/// A proposal, by the id of the transaction that made it.
+pub fn proposal(id: &TransactionId) -> String {
+    format!("proposal/{id}")
+}
+
+/// The proposals that are executed at a height.
+pub fn agenda(height: u64) -> String {
+    format!("agenda/{height}")
+}
+
+/// The text of a policy, by its hash.
+pub fn policy_text(hash: &Hash) -> String {
+    format!("policy/{hash}")
+}
+
+/// A hold, by the id of the transaction that placed it.
+pub fn hold(id: &TransactionId) -> String {
+    format!("hold/{id}")
+}
+
+/// The denial of a DID.
 pub fn deny_did(did: &Did) -> String {
     format!("deny/did/{did}")
 }
 
-/// Why a node's key is kept out, if it is.
+/// The denial of a node, by its Ed25519 key.
 pub fn deny_node(key: &[u8; 32]) -> String {
     format!("deny/node/{}", Hash::new(*key))
 }
@@ -86,6 +107,26 @@ pub const NODES: &str = "nodes";
 
 /// Who was seen in the present epoch.
 pub const PARTICIPATION: &str = "participation";
+/// The denial of a DID or a node; there is none of an action, or of a node whose key is not an Ed25519 key.
+pub fn denial(target: &Target) -> Option<String> {
+    match target {
+        Target::Did(did) => Some(deny_did(did)),
+        Target::Node(PublicKey::Ed25519(key)) => Some(deny_node(key)),
+        Target::Node(_) | Target::Action(_) => None,
+    }
+}
+
+/// The proposals without an outcome.
+pub const PROPOSALS: &str = "proposals";
+
+/// Which policy is in force.
+pub const POLICY: &str = "policy";
+
+/// The holds that were not released.
+pub const HOLDS: &str = "holds";
+
+/// The upgrade that is scheduled.
+pub const UPGRADE: &str = "upgrade";
 
 /// The validators in force.
 pub const VALIDATORS: &str = "validators";

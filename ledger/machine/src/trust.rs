@@ -119,7 +119,6 @@ pub(crate) fn is_above<S: StateRead + ?Sized>(
 
 /// What governance says of a root: the members of a `root.add`.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code, reason = "governance hands it over")]
 pub(crate) struct RootTerms<'a> {
     /// The root.
     pub(crate) did: &'a Did,
@@ -132,7 +131,6 @@ pub(crate) struct RootTerms<'a> {
 }
 
 /// Makes a root, or gives one other terms. Whatever the DID was before, it is a root now. For governance alone.
-#[allow(dead_code, reason = "governance calls it")]
 pub(crate) fn add_root<S: StateRead + ?Sized>(
     view: &View<'_, S>,
     terms: RootTerms<'_>,
@@ -173,7 +171,6 @@ pub(crate) fn add_root<S: StateRead + ?Sized>(
 }
 
 /// Takes a root's accreditation back, and with it all that stands on it. For governance alone.
-#[allow(dead_code, reason = "governance calls it")]
 pub(crate) fn remove_root<S: StateRead + ?Sized>(
     view: &View<'_, S>,
     did: &Did,

@@ -7,7 +7,9 @@
 use std::cell::RefCell;
 
 use aval_did::{Did, DidRecord, PublicKey};
+use aval_types::governance::{OpenProposal, ProposalRecord, Upgrade};
 use aval_types::node::{NodeRecord, Participation, key_bytes};
+use aval_types::supervision::{DenialRecord, HoldRecord, Target};
 use aval_types::{
     AccreditationRecord, AnchorRecord, Commitment, GrantId, GrantRecord, ListRecord, Parameters, RegistryId,
     RegistryRecord, SchemaHash, SchemaRecord, SchemasInForce, TransactionId, ValidatorEntry,
@@ -77,6 +79,33 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
     pub(crate) fn node(&self, key: &PublicKey) -> Result<Option<NodeRecord>, StateError> {
         match key_bytes(key) {
             Some(key) => self.value(state_key::node(&key)),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn proposal(&self, id: &TransactionId) -> Result<Option<ProposalRecord>, StateError> {
+        self.value(state_key::proposal(id))
+    }
+
+    pub(crate) fn open_proposals(&self) -> Result<Vec<OpenProposal>, StateError> {
+        Ok(self.value(state_key::PROPOSALS.to_owned())?.unwrap_or_default())
+    }
+
+    pub(crate) fn agenda(&self, height: u64) -> Result<Vec<TransactionId>, StateError> {
+        Ok(self.value(state_key::agenda(height))?.unwrap_or_default())
+    }
+
+    pub(crate) fn upgrade(&self) -> Result<Option<Upgrade>, StateError> {
+        self.value(state_key::UPGRADE.to_owned())
+    }
+
+    pub(crate) fn hold(&self, id: &TransactionId) -> Result<Option<HoldRecord>, StateError> {
+        self.value(state_key::hold(id))
+    }
+
+    pub(crate) fn denial(&self, target: &Target) -> Result<Option<DenialRecord>, StateError> {
+        match state_key::denial(target) {
+            Some(key) => self.value(key),
             None => Ok(None),
         }
     }

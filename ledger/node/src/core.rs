@@ -21,8 +21,10 @@ use aval_store::Ledger;
 use aval_types::{Genesis, NetworkId};
 use tracing::{debug, warn};
 
-use crate::engine::{Built, EngineError, Links, SealedBlock, Settings};
-use crate::executor::{Executor, ExecutorOptions, LedgerHistory, install_genesis};
+use crate::engine::{Built, EngineError, Fatal, Links, SealedBlock, Settings};
+use crate::executor::{
+    Executor, ExecutorOptions, LedgerHistory, PROTOCOL_VERSION, install_genesis, reason_to_stop,
+};
 use crate::gossip::Gossip;
 use crate::ingress::{Gate, Ingress, Publish};
 use crate::mempool::{Limits, Mempool};
@@ -75,6 +77,7 @@ impl Network {
         ExecutorOptions {
             network: self.id.clone(),
             parameters: self.genesis.parameters.clone(),
+            protocol_version: PROTOCOL_VERSION,
             block_interval,
         }
     }
@@ -102,6 +105,8 @@ pub struct CoreOptions {
     pub block_interval: Duration,
     /// Addresses of nodes by key, which go before the registered ones.
     pub addresses: BTreeMap<[u8; 32], SocketAddr>,
+    /// The newest version of the protocol that is known: another one than the program's in tests alone.
+    pub protocol_version: u32,
 }
 
 impl Default for CoreOptions {
@@ -110,6 +115,7 @@ impl Default for CoreOptions {
             mempool: Limits::default(),
             block_interval: Duration::from_millis(100),
             addresses: BTreeMap::new(),
+            protocol_version: PROTOCOL_VERSION,
         }
     }
 }
@@ -147,6 +153,11 @@ impl Core {
         options: CoreOptions,
     ) -> Result<Arc<Self>, EngineError> {
         install_genesis(&ledger, &network.genesis, network.hash)?;
+        let unsupported = reason_to_stop(&ledger, options.protocol_version)
+            .map_err(|error| EngineError::Build(error.to_string()))?;
+        if let Some(reason) = unsupported {
+            return Err(Fatal(reason).into());
+        }
         let mempool = Arc::new(Mempool::new(options.mempool));
         let gossip = Gossip::new(runtime.clone(), links);
         let gate = Arc::new(Gate::new(ledger.clone(), mempool.clone(), network.id.clone(), metrics.clone()));
@@ -163,7 +174,10 @@ impl Core {
             gossip.clone(),
             Arc::new(ingress.clone()),
             roster.clone(),
-            network.executor_options(options.block_interval),
+            ExecutorOptions {
+                protocol_version: options.protocol_version,
+                ..network.executor_options(options.block_interval)
+            },
         )
         .map_err(|error| EngineError::Build(error.to_string()))?;
         let told = executor.clone();

@@ -19,7 +19,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aval_machine::{BlockContext, Checked, Rules, StateRead, authorize, check_all};
+use aval_machine::policy::Explanation;
+use aval_machine::{
+    BlockContext, Checked, Constitution, Rules, StateRead, authorize_under, check_all, explain,
+};
 use aval_store::Ledger;
 use aval_types::{BlockTransaction, NetworkId, Reject, SubmittedTransaction, TransactionId};
 use rayon::prelude::*;
@@ -50,6 +53,9 @@ pub enum Refusal {
     /// It is wrong, or not allowed as the ledger stands.
     #[error(transparent)]
     Reject(#[from] Reject),
+    /// It is not allowed as the ledger stands, and this is what its policies say.
+    #[error("{0}")]
+    Denied(Reject, Box<Explanation>),
     /// The node has as much work as it can take.
     #[error("the node has as much work as it can take")]
     Full,
@@ -65,7 +71,7 @@ impl Refusal {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Reject(reject) => reject.code(),
+            Self::Reject(reject) | Self::Denied(reject, _) => reject.code(),
             Self::Full => "node.overloaded",
             Self::Share => "sender.share",
             Self::Undecided => "node.internal",
@@ -157,7 +163,13 @@ impl Gate {
             }
         }
         let checked = check_all(open, &self.rules);
-        let decide = |checked: Result<Checked, Reject>| self.decide(checked?, &view, &context, origin);
+        // Read once for all of them.
+        let constitution = match Constitution::of(&view) {
+            Ok(constitution) => constitution,
+            Err(error) => return (0..count).map(|_| Err(undecided(&error))).collect(),
+        };
+        let decide =
+            |checked: Result<Checked, Reject>| self.decide(checked?, &view, &constitution, &context, origin);
         let mut decided = if checked.len() < PARALLEL_FROM {
             checked.into_iter().map(decide).collect::<Vec<_>>()
         } else {
@@ -213,10 +225,11 @@ impl Gate {
         &self,
         checked: Checked,
         view: &impl StateRead,
+        constitution: &Constitution,
         context: &BlockContext,
         origin: Origin,
     ) -> Result<Checked, Refusal> {
-        match authorize(view, &checked, context) {
+        match authorize_under(view, constitution, &checked, context) {
             Ok(Ok(_)) => Ok(checked),
             // It only has to wait: the clock was asked before.
             Ok(Err(Reject::TransactionNotYetValid)) => Ok(checked),
@@ -225,7 +238,13 @@ impl Gate {
                 if origin == Origin::Client {
                     self.mempool.note_refusal(checked.id(), reject.clone(), context.time_ms);
                 }
-                Err(Refusal::Reject(reject))
+                // Whom it is refused is told what would have been asked; nobody else waits for an answer.
+                let explanation = (origin == Origin::Client && is_about_permission(&reject))
+                    .then(|| explain(view, &checked, context));
+                match explanation {
+                    Some(Ok(Some(explanation))) => Err(Refusal::Denied(reject, Box::new(explanation))),
+                    _ => Err(Refusal::Reject(reject)),
+                }
             }
             Err(error) => Err(undecided(&error)),
         }
@@ -247,6 +266,16 @@ impl Gate {
             Err(refusal) => self.metrics.count_refusal(refusal.code()),
         }
     }
+}
+
+/// Whether a refusal is about who may do what, so that the policies have a say in it.
+fn is_about_permission(reject: &Reject) -> bool {
+    let (family, _) = reject.code().split_once('.').unwrap_or_default();
+    matches!(reject.http_status(), 403 | 429)
+        && matches!(
+            family,
+            "policy" | "grant" | "endorser" | "credential" | "governance" | "supervision" | "deny" | "quota"
+        )
 }
 
 fn undecided(error: &aval_machine::StateError) -> Refusal {

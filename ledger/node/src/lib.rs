@@ -24,6 +24,7 @@ pub mod devnet;
 pub mod doctor;
 pub mod engine;
 pub mod executor;
+pub mod explain;
 pub mod fault;
 pub mod genesis_file;
 pub mod gossip;

@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 use crate::{
+    governance::{GovernancePropose, GovernanceVote},
     grant::Grant,
     limits,
     node::{self, NodeKind, Possession},
     registry::{Purpose, RegistryId, Shape, is_list_uri, is_registry_name},
     reject::Reject,
+    supervision::{SupervisionAllow, SupervisionDeny, SupervisionHold, SupervisionRelease},
     vote::Vote,
 };
 
@@ -83,6 +85,24 @@ pub enum Action {
     /// Removes an entry of the directory.
     #[serde(rename = "service.remove")]
     ServiceRemove(ServiceRemove),
+    /// A governor proposes a change of the rules.
+    #[serde(rename = "governance.propose")]
+    GovernancePropose(GovernancePropose),
+    /// A governor votes on a proposal.
+    #[serde(rename = "governance.vote")]
+    GovernanceVote(GovernanceVote),
+    /// A supervisor stops a DID or a kind of action for a time.
+    #[serde(rename = "supervision.hold")]
+    SupervisionHold(SupervisionHold),
+    /// A supervisor ends a hold.
+    #[serde(rename = "supervision.release")]
+    SupervisionRelease(SupervisionRelease),
+    /// A supervisor shuts out a DID or a node.
+    #[serde(rename = "supervision.deny")]
+    SupervisionDeny(SupervisionDeny),
+    /// A supervisor lets it in again.
+    #[serde(rename = "supervision.allow")]
+    SupervisionAllow(SupervisionAllow),
 }
 
 /// `did.create`: the inception of a DID, and the grant of the credential that is presented with it, if one is.
@@ -195,6 +215,34 @@ pub struct NodeEvidence {
 }
 
 impl Action {
+    /// Every `type` there is.
+    pub const KINDS: &'static [&'static str] = &[
+        "did.create",
+        "did.update",
+        "did.rotate",
+        "did.deactivate",
+        "credential.present",
+        "registry.create",
+        "registry.update",
+        "governance.propose",
+        "governance.vote",
+        "supervision.hold",
+        "supervision.release",
+        "supervision.deny",
+        "supervision.allow",
+        "node.register",
+        "node.update",
+        "node.leave",
+        "node.evidence",
+        "accreditation.grant",
+        "accreditation.revoke",
+        "schema.publish",
+        "schema.deprecate",
+        "anchor.create",
+        "service.register",
+        "service.remove",
+    ];
+
     /// Reads an action from strictly read JSON. Shapes are checked by [`Self::validate`].
     pub fn from_json(value: Json) -> Result<Self, Reject> {
         let (kind, members) = value.split_tag("type").map_err(malformed)?;
@@ -217,6 +265,12 @@ impl Action {
             "anchor.create" => json::from_json(members).map(Self::AnchorCreate),
             "service.register" => json::from_json(members).map(Self::ServiceRegister),
             "service.remove" => json::from_json(members).map(Self::ServiceRemove),
+            "governance.propose" => GovernancePropose::from_json(members).map(Self::GovernancePropose),
+            "governance.vote" => json::from_json(members).map(Self::GovernanceVote),
+            "supervision.hold" => json::from_json(members).map(Self::SupervisionHold),
+            "supervision.release" => json::from_json(members).map(Self::SupervisionRelease),
+            "supervision.deny" => json::from_json(members).map(Self::SupervisionDeny),
+            "supervision.allow" => json::from_json(members).map(Self::SupervisionAllow),
             _ => return Err(Reject::TransactionMalformed("there is no action of this type".into())),
         }
         .map_err(malformed)
@@ -243,6 +297,12 @@ impl Action {
             Self::AnchorCreate(_) => "anchor.create",
             Self::ServiceRegister(_) => "service.register",
             Self::ServiceRemove(_) => "service.remove",
+            Self::GovernancePropose(_) => "governance.propose",
+            Self::GovernanceVote(_) => "governance.vote",
+            Self::SupervisionHold(_) => "supervision.hold",
+            Self::SupervisionRelease(_) => "supervision.release",
+            Self::SupervisionDeny(_) => "supervision.deny",
+            Self::SupervisionAllow(_) => "supervision.allow",
         }
     }
 
@@ -277,8 +337,14 @@ impl Action {
             Self::RegistryUpdate(action) => Some(action.registry.owner()),
             Self::AccreditationGrant(action) => Some(&action.subject),
             Self::AccreditationRevoke(action) => Some(&action.subject),
+            Self::SupervisionHold(action) => action.target.did(),
+            Self::SupervisionDeny(action) => action.target.did(),
+            Self::SupervisionAllow(action) => action.target.did(),
             Self::CredentialPresent(_)
             | Self::RegistryCreate(_)
+            | Self::GovernancePropose(_)
+            | Self::GovernanceVote(_)
+            | Self::SupervisionRelease(_)
             | Self::NodeRegister(_)
             | Self::NodeUpdate(_)
             | Self::NodeLeave(_)
@@ -289,9 +355,13 @@ impl Action {
             | Self::ServiceRegister(_)
             | Self::ServiceRemove(_) => None,
         };
+        let of_change = match self {
+            Self::GovernancePropose(action) => action.change.dids(),
+            _ => Vec::new(),
+        };
         let of_grant =
             self.grant().map(|grant| [&grant.subject, &grant.issuer, grant.status.registry.owner()]);
-        of_action.into_iter().chain(of_grant.into_iter().flatten())
+        of_action.into_iter().chain(of_grant.into_iter().flatten()).chain(of_change)
     }
 
     /// Checks shapes and bounds that are this crate's. Those of DID operations are checked when they are applied.
@@ -307,6 +377,10 @@ impl Action {
             Self::AnchorCreate(action) => action.validate(),
             Self::ServiceRegister(action) => action.validate(),
             Self::ServiceRemove(action) => action.validate(),
+            Self::GovernancePropose(action) => action.validate(),
+            Self::SupervisionHold(action) => action.validate(),
+            Self::SupervisionDeny(action) => action.validate(),
+            Self::SupervisionAllow(action) => action.validate(),
             _ => self.grant().map_or(Ok(()), Grant::validate),
         }
     }

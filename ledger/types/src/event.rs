@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     accreditation::AccreditationKind, anchor::Commitment, grant::GrantId, node::NodeKind,
-    registry::RegistryId, reject::Reject, schema::SchemaHash,
+    registry::RegistryId, reject::Reject, schema::SchemaHash, supervision::Target,
+    transaction::TransactionId,
 };
 
 /// A change that a transaction or a block made.
@@ -237,5 +238,122 @@ pub enum Event {
         operator: Did,
         /// Its name.
         name: String,
+    },
+    /// A governor proposed a change.
+    #[serde(rename = "governance.proposed", rename_all = "camelCase")]
+    GovernanceProposed {
+        /// The proposal.
+        proposal: TransactionId,
+        /// Who made it.
+        proposer: Did,
+        /// The kind of change.
+        change: String,
+        /// The height at which it is executed.
+        execute_at: u64,
+    },
+    /// A governor voted.
+    #[serde(rename = "governance.voted")]
+    GovernanceVoted {
+        /// The proposal.
+        proposal: TransactionId,
+        /// Who voted.
+        governor: Did,
+        /// For or against.
+        approve: bool,
+    },
+    /// An approved change was made.
+    #[serde(rename = "governance.executed")]
+    GovernanceExecuted {
+        /// The proposal.
+        proposal: TransactionId,
+        /// The kind of change.
+        change: String,
+        /// Approvals.
+        approvals: u32,
+        /// Approvals that it took.
+        threshold: u32,
+    },
+    /// Too few governors approved.
+    #[serde(rename = "governance.rejected")]
+    GovernanceRejected {
+        /// The proposal.
+        proposal: TransactionId,
+        /// The kind of change.
+        change: String,
+        /// Approvals.
+        approvals: u32,
+        /// Approvals that it took.
+        threshold: u32,
+    },
+    /// An approved change was no longer possible; nothing changed.
+    #[serde(rename = "governance.failed")]
+    GovernanceFailed {
+        /// The proposal.
+        proposal: TransactionId,
+        /// The kind of change.
+        change: String,
+        /// Why.
+        code: Reject,
+    },
+    /// Another policy is in force.
+    #[serde(rename = "policy.changed")]
+    PolicyChanged {
+        /// SHA-256 of its text.
+        hash: Hash,
+    },
+    /// From a height on, another version of the protocol will be in force.
+    #[serde(rename = "upgrade.scheduled")]
+    UpgradeScheduled {
+        /// The version.
+        version: u32,
+        /// The first block under it.
+        height: u64,
+    },
+    /// From this block on, another version of the protocol is in force.
+    #[serde(rename = "upgrade.activated")]
+    UpgradeActivated {
+        /// The version.
+        version: u32,
+    },
+    /// A DID or a kind of action is on hold.
+    #[serde(rename = "supervision.held")]
+    SupervisionHeld {
+        /// The hold.
+        hold: TransactionId,
+        /// What is held.
+        target: Target,
+        /// The supervisor.
+        author: Did,
+        /// When it ends, milliseconds since 1970.
+        expires: u64,
+    },
+    /// A hold ended before it expired.
+    #[serde(rename = "supervision.released")]
+    SupervisionReleased {
+        /// The hold.
+        hold: TransactionId,
+        /// What was held.
+        target: Target,
+        /// The supervisor; left out if governance did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Did>,
+    },
+    /// A DID or a node is shut out.
+    #[serde(rename = "supervision.denied")]
+    SupervisionDenied {
+        /// Who.
+        target: Target,
+        /// The supervisor; left out if governance did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Did>,
+    },
+    /// It is let in again.
+    #[serde(rename = "supervision.allowed")]
+    SupervisionAllowed {
+        /// Who.
+        target: Target,
+        /// The supervisor; left out if governance did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Did>,
     },
 }

@@ -56,6 +56,9 @@ pub struct Genesis {
     pub time: u64,
     /// Parameters of the network.
     pub parameters: Parameters,
+    /// Who may do what, as the text of a policy set; the default set if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::strictly_some")]
+    pub policy: Option<String>,
     /// Who makes blocks.
     pub validators: Vec<Validator>,
     /// Who governs.

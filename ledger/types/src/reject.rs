@@ -212,6 +212,7 @@ rejects! {
         "Show two votes of one key for one view that contradict each other; the detail tells more.";
     NodeEvidenceKnown = "node.evidence_known", 409, "The fault of this node is on the record already",
         "Nothing is left to do.";
+
     AccreditationRequired = "accreditation.required", 403, "The sender has no live accreditation to accredit others",
         "Ask a root or a body above you to accredit you as a body.";
     AccreditationInvalid(detail) = "accreditation.invalid", 400, "The accreditation is not allowed in this form",
@@ -267,6 +268,55 @@ rejects! {
         "Keep to the shapes and bounds of specs/wire.md.";
     ServiceNotFound = "service.not_found", 404, "The sender has no service of this name",
         "Name one that is in the directory.";
+
+    PolicyDenied = "policy.denied", 403, "The policy in force does not permit this",
+        "`avald policy explain` and the answer's member `policy` name the policies and what they ask for.";
+    PolicyError = "policy.error", 403, "The policy in force could not be evaluated",
+        "A policy that errs denies; tell the governors which transaction it was.";
+
+    QuotaExceeded = "quota.exceeded", 429, "The grant is used up for the present window",
+        "Send less, or later; parameters.quota says how much a grant may be used.";
+
+    GovernanceGovernor = "governance.governor", 403, "The sender is not a governor",
+        "Governors are listed under the state key governors.";
+    GovernanceInvalid(detail) = "governance.invalid", 422, "The change that is proposed is not possible",
+        "The detail says what does not fit the rules or the state.";
+    GovernanceSelfLock(detail) = "governance.self_lock", 422, "The change would lock the network out of its own government",
+        "Governors must always be able to propose and vote, and everybody to rotate and deactivate.";
+    GovernanceExecuteAt = "governance.execute_at", 422, "The proposal's height is too near or too far",
+        "Leave at least parameters.governance.noticeBlocks between the block that takes it and its height.";
+    GovernanceTooMany = "governance.too_many", 429, "The governor has too many open proposals",
+        "Wait until one of them is decided.";
+    GovernanceAgendaFull = "governance.agenda_full", 409, "Too many proposals are executed at this height",
+        "Name another height.";
+    GovernanceNotFound = "governance.not_found", 404, "There is no such proposal",
+        "A proposal has the id of the transaction that made it.";
+    GovernanceClosed = "governance.closed", 409, "The vote on this proposal is over",
+        "Make a new proposal.";
+    GovernanceVoted = "governance.voted", 409, "The governor has voted on this proposal",
+        "A vote cannot be taken back.";
+
+    SupervisionHeld = "supervision.held", 403, "A supervisor has put this on hold",
+        "The record under hold/<id> says why, by which law, and until when.";
+    SupervisionScope = "supervision.scope", 403, "The supervisor's credential does not cover this",
+        "A role supervisor covers everything, a role supervisor-<family> the actions of that family.";
+    SupervisionInvalid(detail) = "supervision.invalid", 400, "The measure is not allowed",
+        "Keep to the shapes and bounds of specs/rules.md.";
+    SupervisionExpiry = "supervision.expiry", 422, "The hold's end is too near or too far",
+        "Let it end after the block's time and within 366 days.";
+    SupervisionNotFound = "supervision.not_found", 404, "There is no such hold or denial",
+        "A hold has the id of the transaction that placed it.";
+    SupervisionReleased = "supervision.released", 409, "The hold has ended",
+        "Nothing has to be done.";
+    SupervisionExists = "supervision.exists", 409, "The target is denied already",
+        "Nothing has to be done.";
+    SupervisionGoverned = "supervision.governed", 403, "Governance has denied the target",
+        "Only governance can let it in again.";
+    SupervisionFull = "supervision.full", 429, "Too many holds are in force",
+        "Release holds that are not needed any more, or deny instead.";
+
+    DenyDid = "deny.did", 403, "The DID is shut out of this network",
+        "The record under deny/did/<did> says why.";
 }
 
 impl Reject {
@@ -288,7 +338,10 @@ impl Reject {
             | Self::SchemaInvalid(detail)
             | Self::SchemaMismatch(detail)
             | Self::AnchorInvalid(detail)
-            | Self::ServiceInvalid(detail) => detail,
+            | Self::ServiceInvalid(detail)
+            | Self::GovernanceInvalid(detail)
+            | Self::GovernanceSelfLock(detail)
+            | Self::SupervisionInvalid(detail) => detail,
             _ => "",
         }
     }
@@ -311,6 +364,10 @@ impl Reject {
                 | Self::AccreditationRequired
                 | Self::AccreditationNotFound
                 | Self::SchemaNotFound
+                | Self::QuotaExceeded
+                | Self::GovernanceNotFound
+                | Self::SupervisionHeld
+                | Self::SupervisionNotFound
         )
     }
 }

@@ -343,6 +343,7 @@ fn genesis(validators: &[SigningKey], operator: &Create, issuer: &Create) -> Gen
             leader_timeout_ms: 1000,
             ..Parameters::default()
         },
+        policy: None,
         validators: validators
             .iter()
             .enumerate()

@@ -10,7 +10,6 @@ use aval_types::{Event, Reject};
 use crate::authorize::{Case, Stop};
 use crate::effect::Effect;
 use crate::grant;
-use crate::policy;
 use crate::state::StateRead;
 use crate::trust;
 
@@ -25,14 +24,9 @@ pub(crate) fn create<S: StateRead + ?Sized>(case: &Case<'_, S>, action: &DidCrea
             .map_err(refuse)?;
     let mut effect = Effect::default();
     effect.event(Event::DidCreated { did: record.did.clone(), version_id: record.version_id });
-    match &action.grant {
-        None => case.expect_permit(&record)?,
-        Some(grant) => {
-            if !grant.has_role(policy::ROLE_MEMBER) {
-                return Err(Reject::GrantRole.into());
-            }
-            grant::make(case, grant, &mut record, &mut effect)?;
-        }
+    case.expect_permit(&record)?;
+    if let Some(grant) = &action.grant {
+        grant::make(case, grant, &mut record, &mut effect)?;
     }
     effect.put_did(&record)?;
     Ok(effect)
@@ -72,6 +66,7 @@ pub(crate) fn deactivate<S: StateRead + ?Sized>(
     let ended =
         rules::apply_deactivate(&record, operation, &case.control_keys(), case.time_ms()).map_err(refuse)?;
     case.expect_permit(&record)?;
+    expect_government_without(case, &record)?;
     let version_id = ended.version_id;
     let mut effect = finish(&ended, Event::DidDeactivated { did: record.did, version_id })?;
     if let Some(accreditation) = case.view.accreditation(&ended.did)?
@@ -80,6 +75,27 @@ pub(crate) fn deactivate<S: StateRead + ?Sized>(
         trust::revoke(accreditation, Some(&ended.did), case.context.height, &mut effect)?;
     }
     Ok(effect)
+}
+
+/// A governor may go, as long as those left can still decide; its keys can be rotated in any case.
+fn expect_government_without<S: StateRead + ?Sized>(
+    case: &Case<'_, S>,
+    leaving: &DidRecord,
+) -> Result<(), Stop> {
+    if !case.constitution.is_governor(&leaving.did) {
+        return Ok(());
+    }
+    let governors = &case.constitution.governors;
+    let mut able = 0u32;
+    for member in governors.members.iter().filter(|member| **member != leaving.did) {
+        if case.view.did(member)?.is_some_and(|record| !record.deactivated) {
+            able += 1;
+        }
+    }
+    if able < governors.threshold {
+        return Err(Reject::GovernanceSelfLock("too few governors would be left".into()).into());
+    }
+    Ok(())
 }
 
 fn finish(record: &DidRecord, event: Event) -> Result<Effect, Stop> {

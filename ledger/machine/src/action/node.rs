@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use crate::authorize::{Case, Stop};
 use crate::effect::Effect;
+use crate::grant;
 use crate::membership;
 use crate::state::StateRead;
 use crate::state_key;
@@ -18,8 +19,9 @@ pub(crate) fn register<S: StateRead + ?Sized>(
     case: &Case<'_, S>,
     action: &NodeRegister,
 ) -> Result<Effect, Stop> {
-    let operator = sender(case)?;
+    let operator = case.expect_sender()?;
     case.expect_permit(&operator)?;
+    grant::expect_role(case.view, &operator, action.kind.role(), case.time_ms())?;
     let key = key_bytes(&action.key).ok_or(Reject::NodeInvalid("the key is not an Ed25519 key".into()))?;
     if case.view.bytes(&state_key::deny_node(&key))?.is_some() {
         return Err(Reject::NodeDenied.into());
@@ -95,7 +97,7 @@ pub(crate) fn evidence<S: StateRead + ?Sized>(
     case: &Case<'_, S>,
     action: &NodeEvidence,
 ) -> Result<Effect, Stop> {
-    let submitter = sender(case)?;
+    let submitter = case.expect_sender()?;
     case.expect_permit(&submitter)?;
     let mut record = case.view.node(&action.key)?.ok_or(Reject::NodeNotFound)?;
     let known = record.suspended.as_ref().map(|suspended| &suspended.cause);
@@ -121,15 +123,9 @@ pub(crate) fn evidence<S: StateRead + ?Sized>(
     Ok(effect)
 }
 
-fn sender<S: StateRead + ?Sized>(case: &Case<'_, S>) -> Result<DidRecord, Stop> {
-    let sender =
-        case.payload().sender().ok_or(Reject::TransactionSigners("the action needs a sender".into()))?;
-    case.expect_authenticated(sender)
-}
-
 /// The node, which the sender operates.
 fn own_node<S: StateRead + ?Sized>(case: &Case<'_, S>, key: &PublicKey) -> Result<NodeRecord, Stop> {
-    let operator = sender(case)?;
+    let operator = case.expect_sender()?;
     let record = case.view.node(key)?.ok_or(Reject::NodeNotFound)?;
     if record.operator != operator.did {
         return Err(Reject::NodeOperator.into());

@@ -2,12 +2,10 @@
 
 use crate::authorize::BlockContext;
 use crate::effect::Effect;
+use crate::governance;
 use crate::state::{StateError, StateRead};
 
 /// Executes what is due, in order. `state` is the state before the block.
-pub(super) fn begin<S: StateRead + ?Sized>(
-    _state: &S,
-    _context: &BlockContext,
-) -> Result<Effect, StateError> {
-    Ok(Effect::default())
+pub(super) fn begin<S: StateRead + ?Sized>(state: &S, context: &BlockContext) -> Result<Effect, StateError> {
+    governance::execute_agenda(state, context)
 }

@@ -24,8 +24,9 @@ use aval_codec::{Hash, merkle};
 use aval_types::{BlockReceipt, Event, Outcome, Receipt, Reject, TransactionId};
 use rayon::prelude::*;
 
-use crate::authorize::{Admitted, BlockContext, authorize, authorize_again};
+use crate::authorize::{Admitted, BlockContext, authorize_again, authorize_under};
 use crate::check::Checked;
+use crate::constitution::Constitution;
 use crate::effect::Effect;
 use crate::state::{Changes, Overlay, StateError, StateRead};
 
@@ -85,15 +86,14 @@ where
     T: Borrow<Checked> + Sync,
 {
     let mut block = Block::begin(state, context)?;
-    for (index, (transaction, decision)) in
-        transactions.iter().zip(authorize_all(state, context, transactions)).enumerate()
-    {
+    let decisions = authorize_all(state, &block.constitution, context, transactions);
+    for (index, (transaction, decision)) in transactions.iter().zip(decisions).enumerate() {
         let admitted = decision?.map_err(|reject| ExecuteError::Unauthorized { index, reject })?;
         if !block.ids.insert(admitted.id()) {
             return Err(ExecuteError::Unauthorized { index, reject: Reject::TransactionDuplicate });
         }
         let outcome = match block.decide_on_top(transaction.borrow(), admitted)? {
-            Ok(admitted) => block.apply(admitted),
+            Ok(admitted) => block.apply(admitted)?,
             Err(reject) => Outcome::Rejected(reject),
         };
         block.receipt(transaction.borrow().id(), outcome);
@@ -104,7 +104,12 @@ where
 type Decision = Result<Result<Admitted, Reject>, StateError>;
 
 /// Authorizes all transactions on the state before the block, on all cores.
-fn authorize_all<S, T>(state: &S, context: &BlockContext, transactions: &[T]) -> Vec<Decision>
+fn authorize_all<S, T>(
+    state: &S,
+    constitution: &Constitution,
+    context: &BlockContext,
+    transactions: &[T],
+) -> Vec<Decision>
 where
     S: StateRead + ?Sized,
     T: Borrow<Checked> + Sync,
@@ -113,7 +118,7 @@ where
     transactions
         .par_iter()
         .with_min_len(8)
-        .map(|transaction| authorize(state, transaction.borrow(), context))
+        .map(|transaction| authorize_under(state, constitution, transaction.borrow(), context))
         .collect()
 }
 
@@ -121,6 +126,10 @@ where
 struct Block<'block, S: ?Sized> {
     overlay: Overlay<'block, S>,
     context: &'block BlockContext,
+    /// The constitution before the block.
+    constitution: Constitution,
+    /// The present one, once something in the block has changed it: then nothing decided under the old one stands.
+    changed: Option<Constitution>,
     ids: BTreeSet<TransactionId>,
     order: Vec<TransactionId>,
     receipts: Vec<Receipt>,
@@ -133,36 +142,50 @@ impl<'block, S: StateRead + ?Sized> Block<'block, S> {
         let mut block = Self {
             overlay: Overlay::new(state),
             context,
+            constitution: Constitution::of(state)?,
+            changed: None,
             ids: BTreeSet::new(),
             order: Vec::new(),
             receipts: Vec::new(),
             events: Vec::new(),
         };
         let effect = begin::begin(state, context)?;
-        block.act(effect);
+        block.act(effect)?;
         Ok(block)
     }
 
     /// Lays over the state what the block does on its own.
-    fn act(&mut self, effect: Effect) {
-        self.overlay.apply(effect.changes);
+    fn act(&mut self, effect: Effect) -> Result<(), StateError> {
+        let effect = effect.seal()?;
         self.events.extend(effect.events);
+        self.lay_over(effect.changes)
+    }
+
+    fn lay_over(&mut self, changes: Changes) -> Result<(), StateError> {
+        let is_constitutional = changes.keys().any(|key| Constitution::rests_on(key));
+        self.overlay.apply(changes);
+        if is_constitutional {
+            self.changed = Some(Constitution::of(&self.overlay)?);
+        }
+        Ok(())
     }
 
     /// The decision after the transactions before this one: the same as before the block, unless they changed what it
     /// read.
     fn decide_on_top(&self, checked: &Checked, admitted: Admitted) -> Decision {
-        if self.overlay.touches(admitted.reads()) {
-            authorize_again(&self.overlay, checked, self.context)
-        } else {
-            Ok(Ok(admitted))
+        match &self.changed {
+            None if !self.overlay.touches(admitted.reads()) => Ok(Ok(admitted)),
+            changed => {
+                let constitution = changed.as_ref().unwrap_or(&self.constitution);
+                authorize_again(&self.overlay, constitution, checked, self.context)
+            }
         }
     }
 
-    fn apply(&mut self, admitted: Admitted) -> Outcome {
+    fn apply(&mut self, admitted: Admitted) -> Result<Outcome, StateError> {
         let (changes, events) = admitted.into_parts();
-        self.overlay.apply(changes);
-        Outcome::Applied(events)
+        self.lay_over(changes)?;
+        Ok(Outcome::Applied(events))
     }
 
     fn receipt(&mut self, transaction: TransactionId, outcome: Outcome) {
@@ -181,7 +204,7 @@ impl<'block, S: StateRead + ?Sized> Block<'block, S> {
     /// Does what comes after the transactions and gives the outcome.
     fn finish(mut self) -> Result<Executed, StateError> {
         let effect = end::end(&self.overlay, self.context)?;
-        self.act(effect);
+        self.act(effect)?;
         let block_receipt = (!self.events.is_empty()).then_some(BlockReceipt {
             height: self.context.height,
             time_ms: self.context.time_ms,

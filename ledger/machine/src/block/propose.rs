@@ -62,7 +62,7 @@ where
     let mut bytes = 4usize;
     let mut indices = 0usize..;
     'windows: for window in candidates.chunks(PROPOSAL_WINDOW) {
-        let decisions = authorize_all(state, context, window);
+        let decisions = authorize_all(state, &block.constitution, context, window);
         for ((candidate, decision), index) in window.iter().zip(decisions).zip(&mut indices) {
             let candidate: &Checked = candidate.borrow();
             let size = bytes.saturating_add(candidate.block_bytes());
@@ -80,7 +80,7 @@ where
                         bytes = size;
                         kept.push(index);
                         block.ids.insert(admitted.id());
-                        let outcome = block.apply(admitted);
+                        let outcome = block.apply(admitted)?;
                         block.receipt(candidate.id(), outcome);
                     }
                 },

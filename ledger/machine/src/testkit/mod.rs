@@ -64,13 +64,14 @@ use crate::{BlockContext, MemoryState, Rules};
 pub const MEMBERSHIP: &str = "AvalMembershipCredential";
 
 /// The roles that the kit's issuer may give.
-pub const ROLES: [&str; 5] = ["auditor", "endorser", "member", "observer", "operator"];
+pub const ROLES: [&str; 7] =
+    ["auditor", "endorser", "member", "observer", "operator", "supervisor", "supervisor-did"];
 
 /// A type without roles that the root is accredited for besides.
 pub const DIPLOMA: &str = "DiplomaCredential";
 
 /// The roles that the root may let others give, for [`MEMBERSHIP`].
-pub const ROOT_ROLES: [&str; 6] = ["auditor", "endorser", "member", "observer", "operator", "supervisor"];
+pub const ROOT_ROLES: [&str; 7] = ROLES;
 
 /// How long the accreditations of genesis last, in seconds.
 pub const ACCREDITED_S: u64 = 20 * 365 * 24 * 3600;
@@ -90,6 +91,10 @@ pub struct Options {
     pub time_s: u64,
     /// The parameters of genesis.
     pub parameters: Parameters,
+    /// How many of the operators, who govern, have to agree.
+    pub governor_threshold: u32,
+    /// The policy of genesis; the default one if none.
+    pub policy: Option<String>,
 }
 
 impl Default for Options {
@@ -108,6 +113,8 @@ impl Default for Options {
                 leader_timeout_ms: 1000,
                 ..Parameters::default()
             },
+            governor_threshold: 1,
+            policy: None,
         }
     }
 }
@@ -298,9 +305,10 @@ fn genesis(
         network: options.network.clone(),
         time: options.time_s * 1000,
         parameters: options.parameters.clone(),
+        policy: options.policy.clone(),
         validators,
         governors: Governors {
-            threshold: 1,
+            threshold: options.governor_threshold,
             members: operators.iter().map(|party| party.did.clone()).collect(),
         },
         dids: operators.iter().chain([issuer, root]).map(entry).collect(),

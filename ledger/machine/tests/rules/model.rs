@@ -7,6 +7,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const DAY_S: u64 = 24 * 3600;
+/// Uses of one credential's grant in a sliding window, and its length.
+pub(crate) const QUOTA: u64 = 3;
+pub(crate) const QUOTA_S: u64 = 600;
+/// The credential of the supervisor, which is not among those of the parties.
+const SUPERVISORS: usize = usize::MAX;
+
+/// Whom or what a supervisor may stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Aim {
+    Party(usize),
+    Issuer,
+    /// The kind of action `did.update`.
+    Updates,
+}
+
+/// A hold: the transaction that placed it, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ModelHold {
+    pub(crate) number: usize,
+    aim: Aim,
+    expires_s: u64,
+    released: bool,
+}
 
 /// A status list: revocation or suspension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +59,10 @@ pub(crate) enum Wish {
     Deactivate { party: usize, version: u64 },
     SetStatus { entry: (List, u64), from: u8, to: u8 },
     EndIssuer,
+    Hold { aim: Aim, expires_s: u64 },
+    Release { hold: usize },
+    Deny { aim: Aim },
+    Allow { aim: Aim },
 }
 
 /// A transaction.
@@ -66,6 +93,10 @@ pub(crate) struct World {
     pub(crate) status: BTreeMap<(List, u64), u8>,
     pub(crate) issuer_active: bool,
     pub(crate) included: BTreeSet<usize>,
+    pub(crate) holds: Vec<ModelHold>,
+    pub(crate) denied: BTreeSet<Aim>,
+    /// Uses of each credential in each stretch of the window's length.
+    uses: BTreeMap<(usize, u64), u64>,
 }
 
 impl World {
@@ -78,6 +109,9 @@ impl World {
             status: BTreeMap::new(),
             issuer_active: true,
             included: BTreeSet::new(),
+            holds: Vec::new(),
+            denied: BTreeSet::new(),
+            uses: BTreeMap::new(),
         }
     }
 
@@ -93,6 +127,7 @@ impl World {
         if self.included.contains(&transaction.number) {
             return Err("transaction.duplicate");
         }
+        self.is_free(&transaction.wish)?;
         match transaction.wish {
             Wish::CreateWith { party, credential } => {
                 self.must_not_exist(party)?;
@@ -103,7 +138,8 @@ impl World {
             }
             Wish::CreateEndorsed { party, endorser } => {
                 self.must_not_exist(party)?;
-                self.endorser_is_good(endorser)
+                self.endorser_is_good(endorser)?;
+                self.pays(endorser, "endorser").map(|_| ())
             }
             Wish::Present { party, credential } => {
                 self.must_be_active(party)?;
@@ -112,8 +148,14 @@ impl World {
             Wish::Update { party, version, endorser } => {
                 self.must_be_at(party, version)?;
                 match endorser {
-                    Some(endorser) => self.endorser_is_good(endorser),
-                    None => self.has_live_grant(party, "member"),
+                    Some(endorser) => {
+                        self.endorser_is_good(endorser)?;
+                        self.pays(endorser, "endorser").map(|_| ())
+                    }
+                    None => {
+                        self.has_live_grant(party, "member")?;
+                        self.pays(party, "member").map(|_| ())
+                    }
                 }
             }
             Wish::Rotate { party, version } | Wish::Deactivate { party, version } => {
@@ -133,6 +175,23 @@ impl World {
                     _ => Ok(()),
                 }
             }
+            Wish::Hold { .. } => self.supervises(),
+            Wish::Release { hold } => {
+                self.supervises()?;
+                match self.holds.iter().find(|one| one.number == hold) {
+                    None => Err("supervision.not_found"),
+                    Some(one) if one.released || one.expires_s <= self.now_s => Err("supervision.released"),
+                    Some(_) => Ok(()),
+                }
+            }
+            Wish::Deny { aim } => {
+                self.supervises()?;
+                if self.denied.contains(&aim) { Err("supervision.exists") } else { Ok(()) }
+            }
+            Wish::Allow { aim } => {
+                self.supervises()?;
+                if self.denied.contains(&aim) { Ok(()) } else { Err("supervision.not_found") }
+            }
             Wish::EndIssuer if self.issuer_active => Ok(()),
             Wish::EndIssuer => Err("did.deactivated"),
         }
@@ -141,6 +200,7 @@ impl World {
     /// Makes it so. Only for what [`Self::decide`] allows.
     pub(crate) fn apply(&mut self, transaction: &ModelTransaction) {
         let now_s = self.now_s;
+        self.charge(&transaction.wish);
         match transaction.wish {
             Wish::CreateWith { party, credential } => {
                 self.create(party);
@@ -162,6 +222,21 @@ impl World {
                 self.status.insert(entry, to);
             }
             Wish::EndIssuer => self.issuer_active = false,
+            Wish::Hold { aim, expires_s } => {
+                let number = transaction.number;
+                self.holds.push(ModelHold { number, aim, expires_s, released: false });
+            }
+            Wish::Release { hold } => {
+                for one in self.holds.iter_mut().filter(|one| one.number == hold) {
+                    one.released = true;
+                }
+            }
+            Wish::Deny { aim } => {
+                self.denied.insert(aim);
+            }
+            Wish::Allow { aim } => {
+                self.denied.remove(&aim);
+            }
         }
     }
 
@@ -174,6 +249,83 @@ impl World {
     fn grant(&mut self, party: usize, credential: usize) {
         self.used_entries.insert(self.credentials[credential].entry);
         self.dids.get_mut(&party).unwrap().grants.push(credential);
+    }
+
+    /// Nobody who signs is shut out or on hold, nor the issuer of what is presented, nor the kind of action. Control keys
+    /// may be rotated whatever stands against the DID.
+    fn is_free(&self, wish: &Wish) -> Result<(), &'static str> {
+        if matches!(wish, Wish::Update { .. }) && self.is_held(Aim::Updates) {
+            return Err("supervision.held");
+        }
+        let mut signers = match *wish {
+            Wish::CreateWith { party, .. } | Wish::Present { party, .. } | Wish::Deactivate { party, .. } => {
+                vec![Aim::Party(party)]
+            }
+            Wish::CreateEndorsed { party, endorser } => vec![Aim::Party(party), Aim::Party(endorser)],
+            Wish::Update { party, endorser, .. } => {
+                [Some(party), endorser].into_iter().flatten().map(Aim::Party).collect()
+            }
+            Wish::SetStatus { .. } | Wish::EndIssuer => vec![Aim::Issuer],
+            Wish::Rotate { .. }
+            | Wish::Hold { .. }
+            | Wish::Release { .. }
+            | Wish::Deny { .. }
+            | Wish::Allow { .. } => Vec::new(),
+        };
+        if let Wish::CreateWith { credential, .. } | Wish::Present { credential, .. } = *wish
+            && self.credentials[credential].genuine_issuer
+        {
+            signers.push(Aim::Issuer);
+        }
+        for signer in signers {
+            if self.denied.contains(&signer) {
+                return Err("deny.did");
+            }
+            if self.is_held(signer) {
+                return Err("supervision.held");
+            }
+        }
+        Ok(())
+    }
+
+    fn is_held(&self, aim: Aim) -> bool {
+        self.holds.iter().any(|hold| hold.aim == aim && !hold.released && self.now_s < hold.expires_s)
+    }
+
+    /// The supervisor's grant stands with its issuer, and has its quota.
+    fn supervises(&self) -> Result<(), &'static str> {
+        if !self.issuer_active {
+            return Err("grant.issuer_unaccredited");
+        }
+        if self.has_room(SUPERVISORS) { Ok(()) } else { Err("quota.exceeded") }
+    }
+
+    /// The credential whose grant pays: the first live one with the role that has room.
+    fn pays(&self, party: usize, role: &str) -> Result<usize, &'static str> {
+        let mut live =
+            self.dids[&party].grants.iter().filter(|credential| self.why_dead(**credential, role).is_none());
+        live.find(|credential| self.has_room(**credential)).copied().ok_or("quota.exceeded")
+    }
+
+    fn has_room(&self, credential: usize) -> bool {
+        let (window, gone) = (self.now_s / QUOTA_S, self.now_s % QUOTA_S);
+        let used = |window: u64| self.uses.get(&(credential, window)).copied().unwrap_or(0);
+        used(window - 1) * (QUOTA_S - gone) + (used(window) + 1) * QUOTA_S <= QUOTA * QUOTA_S
+    }
+
+    fn charge(&mut self, wish: &Wish) {
+        let credential = match *wish {
+            Wish::CreateEndorsed { endorser, .. } | Wish::Update { endorser: Some(endorser), .. } => {
+                self.pays(endorser, "endorser")
+            }
+            Wish::Update { party, .. } => self.pays(party, "member"),
+            Wish::Hold { .. } | Wish::Release { .. } | Wish::Deny { .. } | Wish::Allow { .. } => {
+                Ok(SUPERVISORS)
+            }
+            _ => return,
+        };
+        let window = self.now_s / QUOTA_S;
+        *self.uses.entry((credential.unwrap(), window)).or_default() += 1;
     }
 
     fn must_not_exist(&self, party: usize) -> Result<(), &'static str> {

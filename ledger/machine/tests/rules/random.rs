@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use aval_credential::StatusPurpose;
 use aval_did::DidRecord;
 use aval_machine::bitmap::Place;
-use aval_machine::testkit::{Credential, Draft, Kit, Party};
+use aval_machine::testkit::{Credential, Draft, Kit, Options, Party};
 use aval_machine::{Checked, ExecuteError, StateRead, execute_block, propose_block, state_key};
 use aval_types::action::{DidCreate, StatusChange};
+use aval_types::supervision::{
+    SupervisionAllow, SupervisionDeny, SupervisionHold, SupervisionRelease, Target,
+};
 use aval_types::{Action, Outcome, Purpose, RegistryId, SubmittedTransaction};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::model::{List, ModelCredential, ModelTransaction, Wish, World};
+use crate::model::{Aim, List, ModelCredential, ModelTransaction, QUOTA, QUOTA_S, Wish, World};
 
 const PARTIES: usize = 4;
 /// Credentials of each party.
@@ -31,6 +34,10 @@ enum Step {
     Deactivate { party: usize, back: usize },
     SetStatus { credential: usize, from: u8, to: u8 },
     EndIssuer,
+    Hold { aim: Aim, seconds: u64 },
+    Release { back: usize },
+    Deny { aim: Aim },
+    Allow { aim: Aim },
     Again { back: usize },
 }
 
@@ -57,8 +64,20 @@ fn step() -> impl Strategy<Value = Step> {
             let (from, to) = if rises { (0, 1) } else { (1, 0) };
             Step::SetStatus { credential, from, to }
         }),
+        2 => supervision(),
         2 => (0usize..6).prop_map(|back| Step::Again { back }),
         1 => prop::bool::weighted(0.3).prop_map(|ends| if ends { Step::EndIssuer } else { Step::Again { back: 0 } }),
+    ]
+}
+
+fn supervision() -> impl Strategy<Value = Step> {
+    let did = prop_oneof![6 => (0..PARTIES).prop_map(Aim::Party), 1 => Just(Aim::Issuer)];
+    let held = prop_oneof![5 => did.clone(), 1 => Just(Aim::Updates)];
+    prop_oneof![
+        3 => (held, prop_oneof![Just(2u64), 1u64..400]).prop_map(|(aim, seconds)| Step::Hold { aim, seconds }),
+        3 => (0usize..3).prop_map(|back| Step::Release { back }),
+        2 => did.clone().prop_map(|aim| Step::Deny { aim }),
+        3 => did.prop_map(|aim| Step::Allow { aim }),
     ]
 }
 
@@ -83,6 +102,7 @@ type Issued = (ModelTransaction, SubmittedTransaction, Option<(usize, Party)>);
 /// Both worlds side by side.
 struct Pair {
     kit: Kit,
+    supervisor: Party,
     world: World,
     /// Every version of a party that came to be, oldest first.
     versions: Vec<Vec<Party>>,
@@ -94,7 +114,15 @@ struct Pair {
 
 impl Pair {
     fn new(seed: u64) -> Self {
-        let mut kit = Kit::ready(seed);
+        let mut options = Options { seed, ..Options::default() };
+        options.parameters.quota.window_ms = QUOTA_S * 1000;
+        options.parameters.quota.per_grant = u32::try_from(QUOTA).unwrap();
+        let mut kit = Kit::with(options);
+        let registry = kit.create_registry();
+        kit.expect_applied(registry);
+        let supervisor = kit.company(100);
+        let credential = kit.credential(&supervisor, &["member", "supervisor"]);
+        kit.expect_applied(supervisor.create_with(&kit, &credential));
         let registry = kit.create_registry_of(Purpose::Suspension, "suspended", 1, SUSPENSION_LIST);
         kit.expect_applied(registry);
         let parties: [Party; PARTIES] =
@@ -132,7 +160,7 @@ impl Pair {
         }
         let world = World::new(kit.now_s, model);
         let versions = parties.into_iter().map(|party| vec![party]).collect();
-        Self { kit, world, versions, credentials, issued: Vec::new(), answers: BTreeSet::new() }
+        Self { kit, supervisor, world, versions, credentials, issued: Vec::new(), answers: BTreeSet::new() }
     }
 
     /// The version of a party that lies `back` before its newest, and that version's number in the model.
@@ -203,11 +231,48 @@ impl Pair {
                 (Wish::SetStatus { entry, from, to }, submitted, None)
             }
             Step::EndIssuer => (Wish::EndIssuer, kit.issuer.clone().deactivate(kit), None),
+            Step::Hold { aim, seconds } => {
+                let expires_s = kit.now_s + seconds;
+                let action = SupervisionHold {
+                    target: self.target(aim),
+                    reason: "File 7".to_owned(),
+                    legal_basis: "Section 12".to_owned(),
+                    expires: expires_s * 1000,
+                };
+                (Wish::Hold { aim, expires_s }, self.supervise(Action::SupervisionHold(action)), None)
+            }
+            Step::Release { back } => {
+                let is_hold = |issued: &&Issued| matches!(issued.0.wish, Wish::Hold { .. });
+                let (placed, submitted, _) = self.issued.iter().rev().filter(is_hold).nth(back)?;
+                let hold = submitted.transaction.id();
+                let submitted = self.supervise(Action::SupervisionRelease(SupervisionRelease { hold }));
+                (Wish::Release { hold: placed.number }, submitted, None)
+            }
+            Step::Deny { aim } => {
+                let action = SupervisionDeny { target: self.target(aim), reason: "File 8".to_owned() };
+                (Wish::Deny { aim }, self.supervise(Action::SupervisionDeny(action)), None)
+            }
+            Step::Allow { aim } => {
+                let action = SupervisionAllow { target: self.target(aim) };
+                (Wish::Allow { aim }, self.supervise(Action::SupervisionAllow(action)), None)
+            }
             Step::CreateEndorsed { .. } | Step::Update { .. } => return None,
         };
         let number = self.issued.len();
         self.issued.push((ModelTransaction { number, built_s: kit.now_s, wish }, submitted, next));
         Some(number)
+    }
+
+    fn target(&self, aim: Aim) -> Target {
+        match aim {
+            Aim::Party(party) => Target::Did(self.versions[party][0].did.clone()),
+            Aim::Issuer => Target::Did(self.kit.issuer.did.clone()),
+            Aim::Updates => Target::Action("did.update".to_owned()),
+        }
+    }
+
+    fn supervise(&self, action: Action) -> SubmittedTransaction {
+        Draft::new(&self.kit, action).sender(&self.supervisor).submit()
     }
 
     fn block(&mut self, pause_s: u64, steps: &[Step]) -> Result<(), TestCaseError> {
@@ -296,7 +361,12 @@ impl Pair {
             );
         }
         let grants = self.kit.state().entries().filter(|(key, _)| key.starts_with(b"grant/")).count();
-        prop_assert_eq!(grants, self.world.used_entries.len());
+        // The supervisor's is not one of the model's.
+        prop_assert_eq!(grants, self.world.used_entries.len() + 1);
+        let count =
+            |prefix: &[u8]| self.kit.state().entries().filter(|(key, _)| key.starts_with(prefix)).count();
+        prop_assert_eq!(count(b"hold/"), self.world.holds.len());
+        prop_assert_eq!(count(b"deny/did/"), self.world.denied.len());
         for credential in &self.credentials {
             let place = Place::of(credential.terms.index, 1).unwrap();
             let key = state_key::status(&credential.terms.registry, 0, place.chunk);
@@ -342,13 +412,14 @@ proptest! {
 }
 
 /// Every answer of the model, an authorized transaction's included.
-const ANSWERS: [&str; 25] = [
+const ANSWERS: [&str; 31] = [
     "applied",
     "authorized",
     "credential.expired",
     "credential.issuer_unaccredited",
     "credential.revoked",
     "credential.suspended",
+    "deny.did",
     "did.allowance",
     "did.deactivated",
     "did.exists",
@@ -364,8 +435,13 @@ const ANSWERS: [&str; 25] = [
     "grant.suspended",
     "overtaken",
     "presentation.holder_key",
+    "quota.exceeded",
     "registry.monotonic",
     "registry.stale",
+    "supervision.exists",
+    "supervision.held",
+    "supervision.not_found",
+    "supervision.released",
     "transaction.duplicate",
     "transaction.expired",
 ];

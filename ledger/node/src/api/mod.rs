@@ -6,6 +6,7 @@
 //! | `POST /v1/transactions` | 202 with the id, or why it was refused |
 //! | `GET /v1/transactions/{id}` | unknown, pending, refused or final; `wait_ms` waits for final |
 //! | `GET /v1/transactions/{id}/receipt` | the receipt, inside of its proof |
+//! | `GET /v1/transactions/{id}/policy` | which policy allowed it, or did not |
 //! | `GET /1.0/identifiers/{did}` | DID Resolution 1.0, HTTP binding, with a ledger proof |
 //! | `GET /v1/accreditations/{did}?type=&at=` | whether somebody was accredited at a time and by which chain, with proofs |
 //! | `GET /v1/services?kind=` | the directory of services |

@@ -43,6 +43,7 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
     let quick = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(transactions::submit))
         .routes(routes!(transactions::receipt))
+        .routes(routes!(transactions::policy))
         .routes(routes!(resolve::identifier))
         .routes(routes!(state::entry))
         .routes(routes!(accreditations::accreditation))

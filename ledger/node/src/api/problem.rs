@@ -19,6 +19,7 @@
 //! | `ledger.pruned` | 410 | the height is older than what this node keeps |
 //! | `ledger.not_yet` | 404 | the height is not final yet |
 
+use aval_machine::policy::Explanation;
 use aval_store::StoreError;
 use aval_types::Reject;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -51,6 +52,10 @@ pub struct Problem {
     pub code: String,
     /// Whether the same request may succeed later.
     pub retryable: bool,
+    /// What the policies in force say, if the refusal is about who may do what. No values, only names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub policy: Option<Box<Explanation>>,
     /// Seconds after which to try again.
     #[serde(skip)]
     pub retry_after_s: Option<u32>,
@@ -66,8 +71,15 @@ impl Problem {
             detail: detail.into(),
             code: code.to_owned(),
             retryable: false,
+            policy: None,
             retry_after_s: None,
         }
+    }
+
+    /// The same with what the policies say.
+    pub fn explained(mut self, explanation: Explanation) -> Self {
+        self.policy = Some(Box::new(explanation));
+        self
     }
 
     fn retry_after(mut self, seconds: u32) -> Self {

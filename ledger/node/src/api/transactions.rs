@@ -19,6 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
 use super::{Context, Shared, proofs};
+use crate::explain::{self, ExplainError};
 use crate::ingress::Refusal;
 use crate::mempool::PoolStatus;
 
@@ -161,6 +162,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Reject(reject) => reject.into(),
+            Refusal::Denied(reject, explanation) => Self::from(reject).explained(*explanation),
             Refusal::Full => Self::overloaded("Too many transactions are waiting."),
             Refusal::Share => Self::share(),
             Refusal::Undecided => Self::internal(),
@@ -285,6 +287,36 @@ pub(super) async fn receipt(State(context): Shared, Path(id): Path<String>) -> R
         ));
     };
     Ok(([IMMUTABLE], proofs::answer(&proof)).into_response())
+}
+
+/// Which policy allowed or denied a final transaction, and what it asks about, on the state before its block.
+#[utoipa::path(
+    get, path = "/v1/transactions/{id}/policy", tag = "transactions",
+    params(("id" = String, Path, description = "The transaction's id")),
+    responses(
+        (status = 200, description = "The explanation (specs/rules.md, Policy)", body = Object),
+        (status = 404, description = "Not final, or not known", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 410, description = "The state before its block is pruned", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn policy(State(context): Shared, Path(id): Path<String>) -> Result<Response, Problem> {
+    let id = parse_id(&id)?;
+    match explain::of_final(context.ledger(), context.network(), &id) {
+        Ok(Some(explained)) => Ok(([IMMUTABLE], Json(explained)).into_response()),
+        Ok(None) => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "receipt.not_found",
+            "There is no such transaction on the ledger",
+            "A transaction that was refused is explained in the answer that refused it.",
+        )),
+        Err(ExplainError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::error!(%error, "a final transaction could not be explained");
+            Err(Problem::internal())
+        }
+    }
 }
 
 /// What is final never changes, so anybody may keep it.

@@ -8,6 +8,7 @@ mod init;
 pub mod log;
 mod node_proof;
 pub mod output;
+mod policy;
 mod start;
 
 use std::ffi::OsString;
@@ -56,6 +57,9 @@ enum Command {
     /// Work with genesis files.
     #[command(subcommand)]
     Genesis(genesis::Command),
+    /// Explain and check policies.
+    #[command(subcommand)]
+    Policy(policy::Command),
 }
 
 /// Runs the program with these arguments.
@@ -75,6 +79,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::NodeProof(arguments) => node_proof::run(&arguments),
         Command::Doctor(arguments) => crate::doctor::run(&arguments),
         Command::Genesis(command) => genesis::run(&command),
+        Command::Policy(command) => policy::run(&command),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -262,6 +262,7 @@ fn genesis(
             leader_timeout_ms: plan.heartbeat_ms + 1000,
             ..Parameters::default()
         },
+        policy: None,
         validators,
         governors: Governors { threshold: u32::try_from(quorum).unwrap_or(1), members },
         dids,

@@ -12,6 +12,7 @@ use aval_types::block::BlockTransaction;
 use aval_types::genesis::Parameters;
 use aval_types::{Block, Header, SubmittedTransaction};
 
+use super::version::expect_support;
 use super::{Executor, ExecutorOptions};
 use crate::engine::SealedBlock;
 use crate::mempool::{EnvelopeKey, Mempool};
@@ -88,6 +89,7 @@ impl Execution {
         let view = self.ledger.view(&block.header.parent)?;
         let parent = view.header().ok_or(Rejection::UnknownParent)?;
         check_header(&block.header, parent, &self.options)?;
+        expect_support(&view, block.header.height, self.options.protocol_version)?;
         check_size(sealed, &parameters(&view)?)?;
         let checked = self.check_transactions(&block.transactions)?;
         let context = self.block_context(&view, &block.header)?;

@@ -9,6 +9,7 @@
 //! - A finalized block with another outcome than computed here stops this node: it never continues on a state
 //!   of its own.
 //! - A finalized block is committed in one synced write before the engine may forget it, and twice is as good as once.
+//! - A block under a version of the protocol that this program does not know is neither made nor judged nor committed.
 //! - A proposer leaves out what its own execution refuses, so its block passes everybody else's.
 //!
 //! Execution and disk run off the threads that drive consensus ([`offload`]). See `ARCHITECTURE.md`, steps 6 to 8.
@@ -20,6 +21,7 @@ mod replay;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod version;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +48,7 @@ use execution::Rejection;
 pub(crate) use execution::block_leaders;
 pub use ledger::{LedgerHistory, install_genesis};
 pub use replay::{Replay, ReplayError};
+pub use version::{PROTOCOL_VERSION, reason_to_stop};
 
 /// What the executor goes by beside the ledger.
 #[derive(Clone, Debug)]
@@ -54,6 +57,8 @@ pub struct ExecutorOptions {
     pub network: NetworkId,
     /// The parameters of genesis.
     pub parameters: Parameters,
+    /// The newest version of the protocol that this program knows.
+    pub protocol_version: u32,
     /// Time between two blocks while there is little work: a little patience makes blocks fuller, and a
     /// transaction cheaper.
     pub block_interval: Duration,
@@ -168,7 +173,10 @@ impl Executor {
         debug!(height, transactions = ids.len(), "committed");
         self.roster.committed(&pending.executed().changes, time_ms);
         self.announce(Finalized { height, time_ms }, &ids);
-        Ok(())
+        match reason_to_stop(&self.ledger, self.options.protocol_version).map_err(fatal)? {
+            Some(reason) => Err(Fatal(reason)),
+            None => Ok(()),
+        }
     }
 
     /// A block that was committed before a restart and is delivered again.

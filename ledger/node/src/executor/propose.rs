@@ -14,6 +14,7 @@ use futures::future::select;
 
 use super::Executor;
 use super::execution::{Execution, Rejection, block_leaders, parameters};
+use super::version::expect_support;
 use crate::engine::{Ancestry, SealedBlock, Slot};
 use crate::runtime::offload;
 
@@ -109,6 +110,7 @@ impl Execution {
         now_ms: u64,
     ) -> Result<(Arc<SealedBlock>, Vec<Dropped>), Rejection> {
         let view: View = self.ledger.view(&slot.parent)?;
+        expect_support(&view, view.next_height(), self.options.protocol_version)?;
         let context = BlockContext {
             network: self.options.network.clone(),
             height: view.next_height(),

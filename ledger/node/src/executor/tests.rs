@@ -43,6 +43,7 @@ fn node(kit: &Kit) -> Node {
     let options = ExecutorOptions {
         network: kit.network().clone(),
         parameters: kit.genesis().parameters.clone(),
+        protocol_version: super::PROTOCOL_VERSION,
         block_interval: Duration::ZERO,
     };
     let gossip = Gossip::new(runtime.clone(), links);

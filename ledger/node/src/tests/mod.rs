@@ -7,3 +7,4 @@
 mod byzantine;
 mod network;
 mod simulation;
+mod upgrade;

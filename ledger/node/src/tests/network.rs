@@ -17,7 +17,7 @@ use aval_types::{SubmittedTransaction, TransactionId};
 use crate::core::{Core, CoreOptions, Network};
 use crate::engine::simulation::{Quality, START, World};
 use crate::engine::{Application, Links};
-use crate::executor::{block_leaders, install_genesis};
+use crate::executor::{PROTOCOL_VERSION, block_leaders, install_genesis};
 use crate::metrics::Metrics;
 use crate::runtime::SharedRuntime;
 
@@ -56,6 +56,8 @@ pub(super) struct Validators {
     network: Network,
     storages: Rc<RefCell<Vec<MemoryStorage>>>,
     running: Rc<RefCell<BTreeMap<usize, Arc<Core>>>>,
+    /// The newest version of the protocol that a validator knows, where it is another than the program's.
+    versions: Rc<RefCell<BTreeMap<usize, u32>>>,
 }
 
 impl Validators {
@@ -69,12 +71,19 @@ impl Validators {
             network,
             storages: Rc::new(RefCell::new((0..VALIDATORS).map(|_| MemoryStorage::default()).collect())),
             running: Rc::default(),
+            versions: Rc::default(),
         }
     }
 
     /// Starts an honest validator.
     pub(super) async fn start(&self, index: usize) {
         self.start_as(index, |core| core.executor.clone()).await;
+    }
+
+    /// Starts an honest validator whose program knows versions of the protocol up to this one.
+    pub(super) async fn start_knowing(&self, index: usize, version: u32) {
+        self.versions.borrow_mut().insert(index, version);
+        self.start(index).await;
     }
 
     /// Starts a validator whose engine asks another application than the executor.
@@ -87,9 +96,13 @@ impl Validators {
         let block = install_genesis(&ledger, &self.network.genesis, self.network.hash).expect("a new ledger");
         let settings = self.network.engine_settings(block, key_seeds(&self.kit)[index]);
         let (network, running) = (self.network.clone(), self.running.clone());
+        let protocol_version = self.versions.borrow().get(&index).copied().unwrap_or(PROTOCOL_VERSION);
         let build = |runtime: SharedRuntime, links: Links| {
-            let options =
-                CoreOptions { block_interval: Duration::from_millis(100), ..CoreOptions::default() };
+            let options = CoreOptions {
+                block_interval: Duration::from_millis(100),
+                protocol_version,
+                ..CoreOptions::default()
+            };
             let core = Core::start(network, ledger, runtime, links, Arc::new(Metrics::new()), options)
                 .expect("the ledger has its genesis block");
             let built = core.built(application(&core));

@@ -116,6 +116,7 @@ pub(crate) fn genesis() -> Genesis {
             leader_timeout_ms: 1000,
             ..Parameters::default()
         },
+        policy: None,
         validators,
         governors: Governors { threshold: 1, members: vec![issuer.did()] },
         dids: [&issuer, &root]

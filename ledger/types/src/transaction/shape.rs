@@ -60,7 +60,13 @@ pub(super) fn check(payload: &Payload) -> Result<(), Reject> {
         | Action::SchemaDeprecate(_)
         | Action::AnchorCreate(_)
         | Action::ServiceRegister(_)
-        | Action::ServiceRemove(_) => {
+        | Action::ServiceRemove(_)
+        | Action::GovernancePropose(_)
+        | Action::GovernanceVote(_)
+        | Action::SupervisionHold(_)
+        | Action::SupervisionRelease(_)
+        | Action::SupervisionDeny(_)
+        | Action::SupervisionAllow(_) => {
             expect_no_endorser(payload)?;
             expect_sender_alone(payload)?;
             expect_no_presentation(payload)
