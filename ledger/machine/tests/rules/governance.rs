@@ -125,7 +125,9 @@ fn votes_against_do_not_count_as_votes_for() {
 #[test]
 fn a_governor_votes_once() {
     let mut kit = kit();
-    let id = propose(&mut kit, heartbeat(2_000));
+    let submitted = proposal(&kit, &kit.operators[0], heartbeat(2_000), kit.next_context().height + 50);
+    let id = submitted.transaction.id();
+    kit.expect_applied(submitted);
     kit.expect_applied(vote(&kit, &kit.operators[0], id, true));
     for approve in [true, false] {
         assert_eq!(refusal(&kit, Ok(vote(&kit, &kit.operators[0], id, approve))), "governance.voted");
