@@ -26,8 +26,8 @@ fn verify(app: &App, file: &Path) -> Result<(), WalletError> {
     let bytes = home::read_input(file)?;
     let connection = app.connection()?;
     let genesis = connection.genesis()?;
-    // The checkpoint knows the validators of all times. A kept proof may be of the past: its height and time are part of
-    // the verdict.
+    // The checkpoint knows the validators of all times. A kept proof may be of the past: its height and time are part
+    // of the verdict.
     let mut anchor = genesis.anchor().clone();
     if let Some(checkpoint) = connection.known_checkpoint()? {
         let unusable =

@@ -1,14 +1,14 @@
-//! What a verifier trusts to begin with: a genesis file, the changes of the validator set since then, and the newest header
-//! it has verified (specs/wire.md, "Trust").
+//! What a verifier trusts to begin with: a genesis file, the changes of the validator set since then, and the newest
+//! header it has verified (specs/wire.md, "Trust").
 //!
-//! Genesis names the first set. Each further set is known by a *change*: the header of the block that decided it, certified
-//! by the set before it ([`crate::TrustChain`]). What holds of an anchor:
+//! Genesis names the first set. Each further set is known by a *change*: the header of the block that decided it,
+//! certified by the set before it ([`crate::TrustChain`]). What holds of an anchor:
 //!
 //! - A header counts only under the certificate of the set that was in force at its height.
 //! - A checkpoint is never left behind: an answer about the present that stands on an older block is refused, so that a
 //!   dishonest node cannot serve the past as the present once the verifier has seen better.
-//! - Changes up to the checkpoint are complete, so a set that has retired by then can add nothing above it and no change
-//!   below it.
+//! - Changes up to the checkpoint are complete, so a set that has retired by then can add nothing above it and no
+//!   change below it.
 
 use aval_codec::{Hash, b64u, json};
 use aval_did::PublicKey;
@@ -60,8 +60,8 @@ struct ChangeWire {
 }
 
 impl Checkpoint {
-    /// `{"header":"<base64url>","changes":[…]}`, for a verifier's own storage. It is as trustworthy as the place where it is
-    /// kept.
+    /// `{"header":"<base64url>","changes":[…]}`, for a verifier's own storage. It is as trustworthy as the place where
+    /// it is kept.
     pub fn to_json(&self) -> Vec<u8> {
         let change = |change: &SetChange| ChangeWire {
             height: change.height,
@@ -174,8 +174,8 @@ impl TrustAnchor {
     fn learn(&mut self, link: &TrustLink) -> Result<(), ProofError> {
         let header = &link.header;
         let next = link.check(&self.network, self.validators())?;
-        // A change between the newest known one and the checkpoint would have been named by the checkpoint: whoever signs
-        // one there has signed two histories.
+        // A change between the newest known one and the checkpoint would have been named by the checkpoint: whoever
+        // signs one there has signed two histories.
         let is_below = self.checkpoint.as_ref().is_some_and(|seen| header.height <= seen.height);
         if is_below || header.height <= self.last_change() {
             return Err(ProofError::Fork);

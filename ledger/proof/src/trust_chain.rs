@@ -2,8 +2,8 @@
 //! specs/wire.md, "Trust").
 //!
 //! Epochs that keep the set cost nothing. A link is believed because the set before it certifies the header that names
-//! the set after it. What a link cannot say is when its signers signed it: whoever starts at an old set believes whatever
-//! a quorum of that set signs, at any later time. A verifier with a newer checkpoint does not.
+//! the set after it. What a link cannot say is when its signers signed it: whoever starts at an old set believes
+//! whatever a quorum of that set signs, at any later time. A verifier with a newer checkpoint does not.
 
 use aval_codec::{Hash, Limits, b64u, json};
 use aval_did::PublicKey;

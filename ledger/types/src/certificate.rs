@@ -1,9 +1,9 @@
 //! The finality certificate: a quorum of validators signed a header's digest (specs/wire.md, "Certificate").
 //!
 //! It is here and not in `aval-proof` because blocks carry certificates of their ancestors, from which participation is
-//! measured. The type is our own and holds plain Ed25519 signatures, so any crypto library checks it and the consensus engine
-//! is not needed to. What is signed is what the engine's finalize vote signs: a namespace that names the network,
-//! the round, the parent's view and the digest.
+//! measured. The type is our own and holds plain Ed25519 signatures, so any crypto library checks it and the consensus
+//! engine is not needed to. What is signed is what the engine's finalize vote signs: a namespace that names the
+//! network, the round, the parent's view and the digest.
 
 use aval_codec::{Hash, b64u};
 use aval_did::{Algorithm, PublicKey};

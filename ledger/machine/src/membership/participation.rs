@@ -1,9 +1,10 @@
 //! How often validators are seen: the service level, measured on the certified chain (R-CONS-3).
 //!
-//! An epoch is cut into windows of [`window_blocks`] blocks. A validator is seen in a window if the chain has a block of
-//! that window which it proposed. Leaders take turns, so a validator that works proposes several blocks of each
-//! window, however far away it is; one that is down proposes none. Every header names its leader and is under a certificate,
-//! so all nodes count the same. specs/decisions/0007-participation.md says why leaders are counted and not signers.
+//! An epoch is cut into windows of [`window_blocks`] blocks. A validator is seen in a window if the chain has a block
+//! of that window which it proposed. Leaders take turns, so a validator that works proposes several blocks of each
+//! window, however far away it is; one that is down proposes none. Every header names its leader and is under a
+//! certificate, so all nodes count the same. specs/decisions/0007-participation.md says why leaders are counted and
+//! not signers.
 
 use crate::state::{StateError, StateRead};
 use crate::view::View;

@@ -111,8 +111,8 @@ proptest! {
     fn equal_input_gives_equal_output_whatever_the_order_of_keys((incumbents, candidates, parameters) in network()) {
         let next = select(&incumbents, &candidates, &parameters);
         prop_assert_eq!(&next, &select(&incumbents, &candidates, &parameters));
-        // Renaming keys renames the outcome and changes nothing else: no key is luckier than another, but among those that
-        // lost their standing in the same block.
+        // Renaming keys renames the outcome and changes nothing else: no key is luckier than another, but among those
+        // that lost their standing in the same block.
         let ties = incumbents.iter().filter_map(|one| one.leaving).collect::<Vec<_>>();
         let mut unique = ties.clone();
         unique.sort_unstable();

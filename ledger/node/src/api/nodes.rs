@@ -206,8 +206,8 @@ pub(super) async fn node(
 
 /// The changes of the validator set above a height: what a client needs to check certificates of the present.
 ///
-/// Epochs that kept the set are not in it. At most 32 changes are given at once; `more` says whether to ask again, from the
-/// last one's height.
+/// Epochs that kept the set are not in it. At most 32 changes are given at once; `more` says whether to ask again,
+/// from the last one's height.
 #[utoipa::path(
     get, path = "/v1/trust-chain", tag = "nodes", params(ChainQuery),
     responses(

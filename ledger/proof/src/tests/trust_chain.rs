@@ -321,8 +321,8 @@ fn trust_chains_are_as_the_vectors_say() {
     let held = forged.chain(&[3]);
     assert_eq!(code(anchor.extend(&held)), "proof.fork");
     let proof = String::from_utf8(history.proof(11).to_json()).unwrap();
-    let about = "Trust chains of section 11 of wire.md, from genesis.json beside this file. The proof needs the chain. The \
-                 last list is invalid for who knows the chain.";
+    let about = "Trust chains of section 11 of wire.md, from genesis.json beside this file. The proof needs the chain. \
+                 The last list is invalid for who knows the chain.";
     let file = object(&[
         ("about", about.into()),
         ("chain", text(&history.chain(&[3, 9])).into()),

@@ -38,8 +38,8 @@ impl Ledger {
         let changes = self.set_changes(above)?;
         let mut links = Vec::new();
         for height in changes.iter().take(TRUST_CHAIN_LINKS_MAX) {
-            // The last block of an epoch has no descendant in it, so it is certified itself. Where the certificate is still
-            // on its way, the chain ends before this change.
+            // The last block of an epoch has no descendant in it, so it is certified itself. Where the certificate is
+            // still on its way, the chain ends before this change.
             let Some(certificate) = self.certificate(*height)? else { break };
             links.push(TrustLink {
                 header: self.header(*height)?,

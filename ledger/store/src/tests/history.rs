@@ -11,6 +11,7 @@ on_both_back_ends!(
     without_a_configured_history_nothing_is_pruned,
     versions_of_a_did_are_found_by_id_and_by_height,
     versions_of_a_did_stay_readable_after_pruning,
+    the_trust_chain_names_each_change_and_outlives_pruning,
 );
 
 const DID: &str = "did:aval:demo:QmExample";
@@ -161,4 +162,64 @@ fn versions_of_a_did_stay_readable_after_pruning(disk: &Disk) {
         assert_eq!(ledger.did_version_at(DID, height).unwrap().unwrap().version_id, version);
     }
     assert_eq!(ledger.prove(key.as_bytes(), 0).unwrap_err().code(), "store.pruned");
+}
+
+fn the_trust_chain_names_each_change_and_outlives_pruning(disk: &Disk) {
+    use aval_did::SigningKey;
+    use aval_proof::ValidatorSet;
+    use aval_types::{Block, NetworkId};
+    let ledger = with_history(disk);
+    let set = |seed: u8| -> Vec<aval_did::PublicKey> {
+        (0..4).map(|index| SigningKey::from_seed(&[seed + index; 32]).public()).collect()
+    };
+    let keys = |seed: u8| {
+        let bytes = set(seed).iter().map(|key| aval_types::node::key_bytes(key).unwrap()).collect();
+        ValidatorSet::new(bytes)
+    };
+    let value = |seed: u8| {
+        let mut entries = set(seed);
+        entries.sort();
+        let entry = |key: &aval_did::PublicKey| serde_json::json!({ "key": key, "since": 0 });
+        serde_json::Value::from(entries.iter().map(entry).collect::<Vec<_>>()).to_string()
+    };
+    // A change at every tenth height up to 400.
+    let mut seed = 10u8;
+    let mut last = 0;
+    for height in 0..=600u64 {
+        let changes_here = height == 0 || (height % 10 == 0 && height <= 400);
+        let before = keys(seed).hash();
+        if height > 0 && changes_here {
+            seed += 5;
+        }
+        let changes = if changes_here { put(&[("validators", &value(seed))]) } else { Changes::new() };
+        let pending = execute(&ledger, &tip(&ledger), changes, Vec::new());
+        let mut header = pending.header().clone();
+        header.validators_hash = if height == 0 { keys(seed).hash() } else { before };
+        header.next_validators_hash = keys(seed).hash();
+        if header.validators_hash != header.next_validators_hash {
+            last = height;
+        }
+        header.last_set_change = last;
+        let block = Block { header, transactions: Vec::new() };
+        let block =
+            crate::PendingBlock::new(block, pending.executed().clone(), pending.tree().clone()).unwrap();
+        ledger.commit(&block, Some(&certificate(height))).unwrap();
+    }
+    while !ledger.prune(1000).unwrap().is_done {}
+    assert!(ledger.oldest_height() > 300);
+    let network = NetworkId::new("demo", genesis()).unwrap();
+    assert_eq!(ledger.set_changes(0).unwrap(), (1..=40).map(|tenth| tenth * 10).collect::<Vec<_>>());
+    let chain = ledger.trust_chain(&network, 0).unwrap();
+    assert_eq!((chain.links.len(), chain.more), (32, true));
+    assert_eq!(chain.links[0].next, keys(15));
+    assert_eq!(chain.links[0].next.hash(), chain.links[0].header.next_validators_hash);
+    let rest = ledger.trust_chain(&network, 320).unwrap();
+    assert_eq!((rest.links.len(), rest.more), (8, false));
+    for link in chain.links.iter().chain(&rest.links) {
+        assert_eq!(link.next.hash(), link.header.next_validators_hash);
+        assert_eq!(link.header.last_set_change, link.header.height);
+    }
+    assert!(ledger.trust_chain(&network, 400).unwrap().links.is_empty());
+    assert_eq!(ledger.validators_after(9).unwrap(), keys(10).keys());
+    assert_eq!(ledger.validators_after(10).unwrap(), keys(15).keys());
 }
