@@ -26,6 +26,7 @@ pub mod engine;
 pub mod executor;
 pub mod explain;
 pub mod fault;
+pub mod faults;
 pub mod genesis_file;
 pub mod gossip;
 pub mod ingress;

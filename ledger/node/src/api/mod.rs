@@ -13,6 +13,7 @@
 //! | `GET /v1/state?key=` | an entry of the state or its absence, inside of its proof |
 //! | `GET /v1/blocks/{height}` | a block; `…/header` with its certificate; `…/receipt`: what it did on its own |
 //! | `GET /v1/nodes`, `GET /v1/nodes/{key}` | the nodes of the network, how each stands and why |
+//! | `GET /v1/faults` | fault proofs that this node has seen, ready for the ledger |
 //! | `GET /v1/trust-chain` | the changes of the validator set, each with its certificate |
 //! | `GET /v1/blocks?from=` | a run of blocks with certificates, for a node that joins |
 //! | `GET /v1/events` | what changed, as server-sent events from any height on |

@@ -224,3 +224,24 @@ pub(super) async fn trust_chain(
     let media_type = HeaderValue::from_static("application/json");
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, media_type)], chain.to_json()).into_response())
 }
+
+/// Fault proofs that this node has seen.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Faults {
+    /// Each in the form of the action `node.evidence`, to be put into a transaction as it is.
+    #[schema(value_type = Vec<Object>)]
+    faults: Vec<aval_types::Action>,
+}
+
+/// Fault proofs that this node has seen since it was started, one for each validator that contradicted itself.
+///
+/// Anybody with a DID can put one on the ledger, where it is checked and takes effect.
+#[utoipa::path(
+    get, path = "/v1/faults", tag = "nodes",
+    responses((status = 200, description = "The proofs, as actions", body = Faults))
+)]
+pub(super) async fn faults(State(context): Shared) -> Json<Faults> {
+    let action = |evidence| aval_types::Action::NodeEvidence(Box::new(evidence));
+    let faults = context.parts.core.executor.faults().all().into_iter().map(action).collect();
+    Json(Faults { faults })
+}

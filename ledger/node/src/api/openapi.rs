@@ -59,6 +59,7 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::node))
         .routes(routes!(nodes::trust_chain))
+        .routes(routes!(nodes::faults))
         .routes(routes!(node::status))
         .routes(routes!(node::health))
         .routes(routes!(node::ready))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aval_proof::Certificate;
+use aval_types::action::NodeEvidence;
 use bytes::Bytes;
 use commonware_actor::Feedback;
 use commonware_consensus::marshal::Update;
@@ -34,6 +35,7 @@ pub(super) trait ErasedApplication: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<(), Fatal>>;
     fn observe_tip(&self, height: u64);
     fn message(&self, sender: [u8; 32], message: Bytes);
+    fn fault(&self, evidence: NodeEvidence);
 }
 
 impl<A: Application> ErasedApplication for A {
@@ -59,6 +61,10 @@ impl<A: Application> ErasedApplication for A {
 
     fn message(&self, sender: [u8; 32], message: Bytes) {
         Application::message(self, sender, message);
+    }
+
+    fn fault(&self, evidence: NodeEvidence) {
+        Application::fault(self, evidence);
     }
 }
 

@@ -22,6 +22,7 @@ mod archive;
 mod block;
 mod certificate;
 mod epochs;
+mod faults;
 mod peers;
 mod production;
 mod runtime;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 
 use aval_codec::Hash;
 use aval_proof::Certificate;
+use aval_types::action::NodeEvidence;
 use aval_types::block::{Block, BlockError, Mode};
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -140,6 +142,9 @@ pub trait Application: Send + Sync + 'static {
 
     /// Takes a message that another validator sent through [`Links::broadcast`]. Must not wait; may drop.
     fn message(&self, sender: [u8; 32], message: Bytes);
+
+    /// Takes note of two votes with which a validator contradicts itself. Their signatures are not checked yet.
+    fn fault(&self, evidence: NodeEvidence);
 }
 
 /// The committed blocks, which the engine reads to serve validators that are behind.

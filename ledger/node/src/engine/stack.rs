@@ -17,6 +17,7 @@ use aval_codec::Hash;
 use bytes::Bytes;
 use commonware_broadcast::buffered;
 use commonware_codec::DecodeExt as _;
+use commonware_consensus::Reporters;
 use commonware_consensus::marshal::core::{Actor as MarshalActor, Mailbox as MarshalMailbox};
 use commonware_consensus::marshal::resolver::p2p as marshal_resolver;
 use commonware_consensus::marshal::standard::{Deferred, Standard};
@@ -41,6 +42,7 @@ use super::archive::{BlockArchive, CertificateArchive, JournalOptions};
 use super::block::{self, EngineBlock, digest};
 use super::certificate::{BlockFinalization, to_engine};
 use super::epochs::{ByEpoch, EpochChannels, Epochs, Verification};
+use super::faults::FaultReporter;
 use super::peers::{Connections, Following, SharedKeys};
 use super::schemes::Schemes;
 use super::{
@@ -227,7 +229,7 @@ where
     let following = Following::new(connections, membership.clone(), key.public_key());
     spawn_messages(&context, channels.messages, application.clone(), outgoing, following.validators());
     let epochs = Epochs {
-        options: SimplexOptions::new(settings, page_cache, history),
+        options: SimplexOptions::new(settings, page_cache, history, application.clone()),
         channels: EpochChannels {
             votes: ByEpoch::new(context.child("votes"), channels.votes),
             certificates: ByEpoch::new(context.child("certificates"), channels.certificates),
@@ -382,6 +384,7 @@ pub(super) struct SimplexOptions {
     pub(super) history: Arc<dyn History>,
     partition_prefix: String,
     page_cache: CacheRef,
+    application: SharedApplication,
 }
 
 type SimplexConfig<E, B> = simplex::Config<
@@ -391,17 +394,23 @@ type SimplexConfig<E, B> = simplex::Config<
     commonware_cryptography::sha256::Digest,
     Verification<E>,
     Verification<E>,
-    Verification<E>,
+    Reporters<Verification<E>, FaultReporter>,
     Sequential,
 >;
 
 impl SimplexOptions {
-    fn new(settings: &Settings, page_cache: CacheRef, history: Arc<dyn History>) -> Self {
+    fn new(
+        settings: &Settings,
+        page_cache: CacheRef,
+        history: Arc<dyn History>,
+        application: SharedApplication,
+    ) -> Self {
         Self {
             genesis: settings.genesis.digest(),
             history,
             partition_prefix: settings.partition_prefix.clone(),
             page_cache,
+            application,
         }
     }
 
@@ -422,13 +431,14 @@ impl SimplexOptions {
     {
         let leader_timeout = place.leader_timeout;
         let certification_timeout = leader_timeout + Duration::from_secs(1);
+        let faults = FaultReporter::new(self.application.clone(), &place.scheme);
         simplex::Config {
             scheme: place.scheme,
             elector: RoundRobin::<Sha256>::default(),
             blocker,
             automaton: verification.clone(),
             relay: verification.clone(),
-            reporter: verification,
+            reporter: Reporters::from((verification, faults)),
             strategy: Sequential,
             partition: self.partition(place.epoch),
             mailbox_size: MAILBOX,

@@ -30,6 +30,7 @@ use std::time::Duration;
 use aval_machine::{Checked, Rules};
 use aval_proof::Certificate;
 use aval_store::{Ledger, StoreError};
+use aval_types::action::NodeEvidence;
 use aval_types::genesis::Parameters;
 use aval_types::{NetworkId, TransactionId};
 use bytes::Bytes;
@@ -37,6 +38,7 @@ use tokio::sync::watch;
 use tracing::{debug, error};
 
 use crate::engine::{Ancestry, Application, Fatal, SealedBlock, Slot};
+use crate::faults::Faults;
 use crate::gossip::{Gossip, TransactionSink};
 use crate::mempool::Mempool;
 use crate::roster::Roster;
@@ -81,6 +83,7 @@ pub struct Executor {
     gossip: Arc<Gossip>,
     sink: Arc<dyn TransactionSink>,
     roster: Arc<Roster>,
+    faults: Faults,
     rules: Rules,
     options: ExecutorOptions,
     /// Held while a block is executed: blocks of one chain cannot be executed side by side, and two requests for the
@@ -104,6 +107,7 @@ impl Executor {
         let head = ledger.require_head()?;
         let newest = Finalized { height: head.height(), time_ms: head.header().time_ms };
         Ok(Arc::new(Self {
+            faults: Faults::new(options.network.genesis()),
             rules: Rules::live(options.network.clone()),
             tip: AtomicU64::new(newest.height),
             finalized: watch::Sender::new(newest),
@@ -131,6 +135,11 @@ impl Executor {
     /// The highest height that is known to be final, whether or not its block has arrived.
     pub fn tip(&self) -> u64 {
         self.tip.load(Ordering::Relaxed)
+    }
+
+    /// The fault proofs that this node has seen.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// The ledger.
@@ -235,5 +244,9 @@ impl Application for Executor {
 
     fn message(&self, sender: [u8; 32], message: Bytes) {
         self.gossip.receive(sender, &message, self.sink.as_ref());
+    }
+
+    fn fault(&self, evidence: NodeEvidence) {
+        self.faults.note(evidence);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aval_codec::Hash;
 use aval_proof::Certificate;
+use aval_types::action::NodeEvidence;
 use aval_types::block::{BlockTransaction, transactions_root, witnesses_root};
 use bytes::Bytes;
 
@@ -27,6 +28,10 @@ enum Fault {
     OtherState,
     /// Claims a time before the parent's.
     OldTime,
+    /// Names validators of its own choice for what follows.
+    OtherValidators,
+    /// Hides the height of the newest change, or invents one.
+    OtherChange,
 }
 
 impl Fault {
@@ -43,6 +48,11 @@ impl Fault {
             Self::Stripped => faulty = faulty.strip(),
             Self::OtherState => faulty.header.state_root = Hash::ZERO,
             Self::OldTime => faulty.header.time_ms = 1,
+            Self::OtherValidators => {
+                faulty.header.next_validators_hash = Hash::ZERO;
+                faulty.header.last_set_change = faulty.header.height;
+            }
+            Self::OtherChange => faulty.header.last_set_change = faulty.header.height,
         }
         let faulty = SealedBlock::new(faulty);
         (faulty.encoded() != block.encoded()).then_some(faulty)
@@ -83,6 +93,10 @@ impl Application for Faulty {
     fn message(&self, sender: [u8; 32], message: Bytes) {
         self.executor.message(sender, message);
     }
+
+    fn fault(&self, evidence: NodeEvidence) {
+        self.executor.fault(evidence);
+    }
 }
 
 /// The verdicts of honest validators, by the bytes of the block.
@@ -119,6 +133,10 @@ impl Application for Recorded {
 
     fn message(&self, sender: [u8; 32], message: Bytes) {
         self.executor.message(sender, message);
+    }
+
+    fn fault(&self, evidence: NodeEvidence) {
+        self.executor.fault(evidence);
     }
 }
 
@@ -186,6 +204,12 @@ fn simulation_a_block_with_an_unauthorized_transaction_is_voted_down() {
 #[test]
 fn simulation_a_block_with_a_false_state_root_is_voted_down() {
     assert_voted_down(&run(14, |_| Fault::OtherState));
+}
+
+#[test]
+fn simulation_a_block_that_lies_about_the_validators_is_voted_down() {
+    assert_voted_down(&run(16, |_| Fault::OtherValidators));
+    assert_voted_down(&run(17, |_| Fault::OtherChange));
 }
 
 #[test]

@@ -82,3 +82,23 @@ async fn a_network_that_never_changed_its_set_has_an_empty_trust_chain() {
     assert!(chain.links.is_empty() && !chain.more);
     assert_eq!(chain.network, *lab.kit.network());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_that_the_engine_saw_is_shown_as_an_action_that_the_ledger_takes() {
+    use crate::engine::Application as _;
+    use aval_types::action::NodeEvidence;
+    let mut lab = Lab::ready(35).await;
+    let (member, _) = lab.member(1).await;
+    assert_eq!(lab.get("/v1/faults").await.json()["faults"], serde_json::json!([]));
+    let key = lab.kit.validator_keys()[1].clone();
+    let (first, second) =
+        (lab.kit.vote(&key, VoteKind::Notarize, 3, 1), lab.kit.vote(&key, VoteKind::Notarize, 3, 2));
+    lab.core.executor.fault(NodeEvidence { key: key.public(), first, second });
+    let shown = lab.get("/v1/faults").await.json()["faults"][0].to_string();
+    let shown = aval_codec::json::parse(shown.as_bytes(), aval_codec::Limits::default()).unwrap();
+    let action = aval_types::Action::from_json(shown).unwrap();
+    let transaction = aval_machine::testkit::Draft::new(&lab.kit, action).sender(&member).submit();
+    lab.finalize(&transaction).await;
+    let node = lab.get(&format!("/v1/nodes/{}", key.public().to_multikey())).await.json();
+    assert_eq!(node["node"]["status"], "cut-off");
+}

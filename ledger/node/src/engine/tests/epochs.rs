@@ -112,6 +112,8 @@ impl Application for Toy {
     fn observe_tip(&self, _: u64) {}
 
     fn message(&self, _: [u8; 32], _: Bytes) {}
+
+    fn fault(&self, _: aval_types::action::NodeEvidence) {}
 }
 
 impl History for Toy {
