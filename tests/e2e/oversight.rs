@@ -12,7 +12,7 @@ use aval_tests::people::Wallet;
 use serde_json::{Value, json};
 
 /// A party's keys as a file that `--keys` takes.
-fn keys_of(network: &Network, party: &Party, name: &str) -> Result<String> {
+pub(crate) fn keys_of(network: &Network, party: &Party, name: &str) -> Result<String> {
     let path = network.folder().join(format!("{name}.json"));
     let secret = json!({
         "algorithm": party.authentication.algorithm().name(),

@@ -5,6 +5,7 @@
 //! <home>/networks/<name>/profile.json       node address and genesis hash
 //! <home>/networks/<name>/genesis.json       the pinned genesis, byte for byte
 //! <home>/default-network                    name of the default profile
+//! <home>/accreditations/<SHA-256>.sd-jwt    accreditation credentials that were made here
 //! <home>/checkpoints/<genesis hash>.json    the newest verified block, never older than one seen before
 //! ```
 
@@ -52,6 +53,11 @@ impl Home {
     /// The file that names the default profile.
     pub fn default_network(&self) -> PathBuf {
         self.0.join("default-network")
+    }
+
+    /// The folder of accreditation credentials that were made here.
+    pub fn accreditations(&self) -> PathBuf {
+        self.0.join("accreditations")
     }
 
     /// The checkpoint of a network.

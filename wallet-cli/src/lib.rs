@@ -14,12 +14,15 @@
 //! | [`tx`] | transactions: status, receipt, endorsement |
 //! | `acting` | any action, as a DID of the vault or of a key file |
 //! | `governance`, `supervision`, `node` | what governors, supervisors and operators do |
+//! | `accreditation`, `anchor` | who accredits whom, and proofs that files existed |
 //! | `events`, `audit` | what the ledger changes, and whole ranges of it |
 //! | [`ledger`] | the node, verified or believed |
 //! | [`proof`] | offline verification |
 //! | [`cli`], [`output`], [`app`] | arguments, voice, context |
 
+mod accreditation;
 mod acting;
+mod anchor;
 pub mod app;
 mod audit;
 pub mod cli;
@@ -82,6 +85,8 @@ fn dispatch(app: &App, command: Command) -> Result<(), WalletError> {
         Command::Events(arguments) => events::run(app, &arguments),
         Command::Governance(command) => governance::run(app, *command),
         Command::Supervision(command) => supervision::run(app, *command),
+        Command::Accreditation(command) => accreditation::run(app, *command),
+        Command::Anchor(command) => anchor::run(app, *command),
         Command::Node(command) => node::run(app, *command),
         Command::Audit(command) => audit::run(app, *command),
         Command::Tx(command) => tx::run(app, command),

@@ -12,7 +12,7 @@ use aval_did::resolution::format_time_ms;
 use aval_proof::{LedgerProof, TrustAnchor};
 use aval_types::accreditation::{Broken, Capacity, Chain, LINKS_MAX, Question, chain};
 use aval_types::{AccreditationRecord, Header};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::node::NodeClient;
@@ -34,11 +34,11 @@ pub struct AccreditationQuestion {
 }
 
 /// The answer of a node: proofs, and what it concluded from them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccreditationAnswer {
     accredited: bool,
     proofs: Vec<Json>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     next: Option<Json>,
 }
 
@@ -102,11 +102,36 @@ impl AccreditationAnswer {
         aval_codec::json::from_slice(bytes, limits).map_err(|error| ClientError::Malformed(error.to_string()))
     }
 
-    /// Judges the question from the proofs alone. Needs no network.
+    /// The answer for keeping: what [`Self::from_json`] reads.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings, integers and a boolean: nothing of it can fail.
+        aval_codec::json::to_jcs(self).unwrap_or_default()
+    }
+
+    /// Judges the question from the proofs alone. Needs no network. An answer about the present must not be older than
+    /// the anchor's checkpoint.
     pub fn verify(
         &self,
         question: &AccreditationQuestion,
         anchor: &TrustAnchor,
+    ) -> Result<AccreditationVerdict, ClientError> {
+        self.judge(question, anchor, self.next.is_none())
+    }
+
+    /// As [`Self::verify`] for an answer that was kept: one about the present of then is dated and no error.
+    pub fn verify_kept(
+        &self,
+        question: &AccreditationQuestion,
+        anchor: &TrustAnchor,
+    ) -> Result<AccreditationVerdict, ClientError> {
+        self.judge(question, anchor, false)
+    }
+
+    fn judge(
+        &self,
+        question: &AccreditationQuestion,
+        anchor: &TrustAnchor,
+        is_present: bool,
     ) -> Result<AccreditationVerdict, ClientError> {
         if !(1..=LINKS_MAX).contains(&self.proofs.len()) {
             return Err(ClientError::Contradiction("a chain has 1 to 4 links"));
@@ -116,7 +141,6 @@ impl AccreditationAnswer {
         let Some(header) = proofs.first().map(|proof| proof.header.clone()) else {
             return Err(ClientError::Contradiction("it carries no proof"));
         };
-        let is_present = next.is_none();
         let records = proven_records(&proofs, &header, is_present, anchor)?;
         let at_ms = question.at_s.map_or(header.time_ms, |seconds| seconds.saturating_mul(1000));
         if header.time_ms > at_ms {
@@ -152,7 +176,7 @@ impl AccreditationAnswer {
             at_ms,
             height: header.height,
             time_ms: header.time_ms,
-            is_settled: !is_present,
+            is_settled: next.is_some(),
         })
     }
 }

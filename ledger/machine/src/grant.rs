@@ -1,7 +1,8 @@
 //! Grants: from a presented credential to a grant (D6), and whether a grant is live at a block's time.
 //!
 //! A grant is live while a chain of live accreditations leads from its issuer to a root for its type and role, its
-//! status entry is clear, and it has not expired. This is asked at every use, so revocation bites in the very block that carries it.
+//! status entry is clear, and it has not expired. This is asked at every use, so revocation bites in the very block
+//! that carries it.
 
 use aval_did::record::GRANTS_MAX;
 use aval_did::{Did, DidRecord, Relationship};

@@ -3,7 +3,7 @@
 //! A *root* is made by governance. A root or a *body* accredits bodies and *issuers* within what it is accredited for
 //! itself: credential types, roles, level of assurance, depth and time. A DID has one accreditation at a time, so its
 //! record names one parent, and the way from an issuer to its root is one walk of at most [`LINKS_MAX`] steps
-//! ([`chain`](mod@chain)). Nothing here reads a state: the ledger and a wallet that holds proofs ask the same functions.
+//! ([`chain`](mod@chain)). Nothing here reads a state: the ledger and a wallet with proofs ask the same functions.
 
 pub mod chain;
 

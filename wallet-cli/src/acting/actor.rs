@@ -135,6 +135,23 @@ impl Actor {
         Ok(self.with_kid(key))
     }
 
+    /// A key that makes claims for the DID, and the DID URL that names it.
+    pub(crate) fn assertion(&self) -> Result<(String, SigningKey), WalletError> {
+        for method in &self.record.document.verification_method {
+            let url = self.did.url(method.id().trim_start_matches('#'));
+            let Ok(public) = self.record.verification_key(&url, Relationship::AssertionMethod) else {
+                continue;
+            };
+            if let Some(key) = self.keys.iter().find(|key| key.public() == public) {
+                return Ok((url, key.clone()));
+            }
+        }
+        Err(WalletError::unauthorized(
+            "did.key_not_in_document",
+            format!("none of the keys is an assertion key of {} on the ledger", self.did),
+        ))
+    }
+
     /// The keys that sign an action on the DID itself: those in force, or for a rotation those that it reveals.
     pub(crate) fn controllers(&self, action: &Action) -> Result<Vec<(KeyId, SigningKey)>, WalletError> {
         let control = match action {

@@ -107,8 +107,20 @@ pub(crate) fn send(app: &App, request: Request<'_>) -> Result<(), WalletError> {
 pub(crate) fn carry_out(app: &App, request: Request<'_>) -> Result<(String, Dated<Receipt>), WalletError> {
     let Request { actor: arguments, action, question, .. } = request;
     let connection = app.connection()?;
+    let actor = Actor::find(app, arguments, &connection.network_id()?, &connection.ledger()?)?;
+    carry_out_as(app, &actor, arguments, action, question)
+}
+
+/// As [`carry_out`], for who has found already who acts.
+pub(crate) fn carry_out_as(
+    app: &App,
+    actor: &Actor,
+    arguments: &ActorArgs,
+    action: Action,
+    question: &str,
+) -> Result<(String, Dated<Receipt>), WalletError> {
+    let connection = app.connection()?;
     let (network, ledger) = (connection.network_id()?, connection.ledger()?);
-    let actor = Actor::find(app, arguments, &network, &ledger)?;
     if let Some(did) = action.controlled()
         && did != actor.did()
     {
@@ -119,7 +131,7 @@ pub(crate) fn carry_out(app: &App, request: Request<'_>) -> Result<(String, Date
             "keys of this vault are made and exchanged by `aval did create` and `aval did rotate`".to_owned(),
         ));
     }
-    app.output.ask_about(arguments.yes, |text| describe(text, &action, &actor));
+    app.output.ask_about(arguments.yes, |text| describe(text, &action, actor));
     app.output.confirm(question, arguments.yes)?;
     let nbf = u64::try_from(now_s().saturating_sub(WINDOW_BACK_S)).unwrap_or_default();
     let is_controlled = action.controlled().is_some();

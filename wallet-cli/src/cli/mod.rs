@@ -1,6 +1,8 @@
 //! The command line: what can be asked for, in clap's terms. What the commands do lives in the modules they are named
 //! after.
 
+mod accreditation;
+mod anchor;
 mod audit;
 mod credential;
 mod did;
@@ -17,6 +19,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use accreditation::{AccreditationCommand, CapacityArg, GrantArgs, ShowArgs};
+pub use anchor::AnchorCommand;
 pub use audit::AuditCommand;
 pub use credential::CredentialCommand;
 pub use did::{CreateArgs, DeactivateArgs, DidCommand, ResolveArgs, RotateArgs, ServiceArg, UpdateArgs};
@@ -107,6 +111,12 @@ pub enum Command {
     /// Supervision: hold and release, deny and allow
     #[command(subcommand)]
     Supervision(Box<SupervisionCommand>),
+    /// Accreditations: grant, revoke, show by which chain, check a credential
+    #[command(subcommand)]
+    Accreditation(Box<AccreditationCommand>),
+    /// Anchors: prove later that a file existed now
+    #[command(subcommand)]
+    Anchor(Box<AnchorCommand>),
     /// Nodes: register one, and administer one's own
     #[command(subcommand)]
     Node(Box<NodeCommand>),

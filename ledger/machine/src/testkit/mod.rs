@@ -1,7 +1,8 @@
 //! A network in a box: for the tests of this crate and the ones above it, for simulations, and for the benchmark.
 //!
-//! A [`Kit`] is a genesis with everybody's keys, made from a seed: validators with operators, a root and the issuer that
-//! it accredits, and as many companies as one asks for. It issues real credentials, and its parties sign real transactions. It also
+//! A [`Kit`] is a genesis with everybody's keys, made from a seed: validators with operators, a root and the issuer
+//! that it accredits, and as many companies as one asks for. It issues real credentials, and its parties sign real
+//! transactions. It also
 //! holds a small ledger in memory, for those who have none of their own.
 //!
 //! ```
@@ -24,7 +25,8 @@
 //! ```
 //!
 //! - Transactions are made by a [`Party`] (`create_with`, `create_endorsed`, `present`, `update`, `rotate`,
-//!   `deactivate`, `accredit`, `send`), by the kit's issuer (`create_registry`, `revoke`), or freely by a [`Draft`], which can also lie:
+//!   `deactivate`, `accredit`, `send`), by the kit's issuer (`create_registry`, `revoke`), or freely by a [`Draft`],
+//!   which can also lie:
 //!   another nonce, audience, holder key, window or network.
 //! - A party keeps the version of its DID and moves it on with each operation that it signs. To sign something that
 //!   is going to be refused, clone the party first.

@@ -8,7 +8,7 @@
 //! | `GET /v1/transactions/{id}/receipt` | the receipt, inside of its proof |
 //! | `GET /v1/transactions/{id}/policy` | which policy allowed it, or did not |
 //! | `GET /1.0/identifiers/{did}` | DID Resolution 1.0, HTTP binding, with a ledger proof |
-//! | `GET /v1/accreditations/{did}?type=&at=` | whether somebody was accredited at a time and by which chain, with proofs |
+//! | `GET /v1/accreditations/{did}?type=&at=` | who was accredited when, by which chain, with proofs |
 //! | `GET /v1/services?kind=` | the directory of services |
 //! | `GET /v1/state?key=` | an entry of the state or its absence, inside of its proof |
 //! | `GET /v1/blocks/{height}` | a block; `…/header` with its certificate; `…/receipt`: what it did on its own |

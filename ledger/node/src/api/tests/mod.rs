@@ -10,3 +10,4 @@ mod nodes;
 mod resolution;
 mod submission;
 mod tracking;
+mod trust;
