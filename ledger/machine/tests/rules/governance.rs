@@ -1,12 +1,13 @@
 //! Governance: who may propose and vote, what is counted, what happens at the height, and how nobody takes it over.
 
 use aval_codec::Hash;
-use aval_machine::testkit::{Draft, Kit, Options, Party};
+use aval_machine::testkit::{Draft, Kit, Options, Party, accredited};
 use aval_machine::{Constitution, StateRead, execute_block, governance, state_key};
+use aval_types::accreditation::Level;
 use aval_types::genesis::Governors;
 use aval_types::governance::{
     Change, GovernancePropose, GovernanceVote, OpenProposal, PolicyChange, ProposalRecord, ProposalResult,
-    Upgrade,
+    RootAdd, RootRemove, Upgrade,
 };
 use aval_types::parameters::ParametersChange;
 use aval_types::{Action, Event, Reject, SubmittedTransaction, TransactionId};
@@ -345,4 +346,30 @@ fn proposals_that_cannot_be_read_are_refused() {
         let draft = Draft::new(&kit, Action::GovernancePropose(action)).sender(&kit.operators[0]);
         assert_eq!(refusal(&kit, draft.try_submit()), "governance.invalid");
     }
+}
+
+#[test]
+fn roots_come_and_go_by_vote_alone_and_take_what_stands_on_them_along() {
+    let mut kit = kit();
+    let (mut company, _) = kit.member(1);
+    let added = Change::RootAdd(RootAdd {
+        did: company.did.clone(),
+        types: vec![accredited("Diploma", &[], Level::Low)],
+        depth: 1,
+        expires: (kit.now_s + 86_400) * 1000,
+    });
+    let events = enact(&mut kit, added);
+    assert!(
+        matches!(&events[1], Event::AccreditationGranted { subject, parent: None, .. } if *subject == company.did)
+    );
+    let nobody = Change::RootRemove(RootRemove { did: kit.operators[0].did.clone() });
+    let at = kit.next_context().height + 2;
+    let submitted = proposal(&kit, &kit.operators[0], nobody, at);
+    assert_eq!(refusal(&kit, Ok(submitted)), "accreditation.not_found");
+    // The issuer stands on the root of genesis, and the company's membership on the issuer.
+    enact(&mut kit, Change::RootRemove(RootRemove { did: kit.root.did.clone() }));
+    let update = company.clone().update(&kit, kit.document(&company, 2));
+    assert_eq!(refusal(&kit, Ok(update)), "grant.issuer_unaccredited");
+    let rotation = company.rotate(&kit);
+    kit.expect_applied(rotation);
 }
