@@ -367,7 +367,8 @@ fn roots_come_and_go_by_vote_alone_and_take_what_stands_on_them_along() {
     let submitted = proposal(&kit, &kit.operators[0], nobody, at);
     assert_eq!(refusal(&kit, Ok(submitted)), "accreditation.not_found");
     // The issuer stands on the root of genesis, and the company's membership on the issuer.
-    enact(&mut kit, Change::RootRemove(RootRemove { did: kit.root.did.clone() }));
+    let root = kit.root.did.clone();
+    enact(&mut kit, Change::RootRemove(RootRemove { did: root }));
     let update = company.clone().update(&kit, kit.document(&company, 2));
     assert_eq!(refusal(&kit, Ok(update)), "grant.issuer_unaccredited");
     let rotation = company.rotate(&kit);
