@@ -1,8 +1,10 @@
 //! `aval node …`: registering nodes, and administering one's own with the operator's keys, which stay here.
 
 use aval_client::{AdminClient, ClientOptions};
-use aval_codec::Json;
+use aval_codec::{Hash, Json};
+use aval_did::PublicKey;
 use aval_types::access::{AccessRequest, AccessToken};
+use aval_types::node::key_bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
