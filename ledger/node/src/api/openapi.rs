@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::problem::Problem;
 use super::{
-    Context, accreditations, audit, blocks, events, governance, node, nodes, resolve, services, state, transactions,
+    Context, accreditations, audit, blocks, events, governance, node, nodes, resolve, services, state,
+    transactions,
 };
 
 #[derive(OpenApi)]
