@@ -5,22 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use aval_client::{EventQuery, VerifiedEvents};
-use aval_codec::b64u;
-use aval_machine::testkit::Party;
-use aval_tests::network::{Network, PATIENCE, write_private};
-use aval_tests::people::Wallet;
-use serde_json::{Value, json};
-
-/// A party's keys as a file that `--keys` takes.
-pub(crate) fn keys_of(network: &Network, party: &Party, name: &str) -> Result<String> {
-    let path = network.folder().join(format!("{name}.json"));
-    let secret = json!({
-        "algorithm": party.authentication.algorithm().name(),
-        "seed": b64u::encode(*party.authentication.to_seed()),
-    });
-    write_private(&path, &json!({"did": party.did, "documentKeys": {"#key-1": secret}}).to_string())?;
-    Ok(path.to_str().context("a UTF-8 path")?.to_owned())
-}
+use aval_tests::network::{Network, PATIENCE};
+use aval_tests::people::{Wallet, keys_of};
+use serde_json::Value;
 
 /// Reads until so many events have come in all, each proven.
 fn read(events: &mut VerifiedEvents, ids: &mut Vec<String>, count: usize) -> Result<()> {

@@ -4,9 +4,21 @@ use crate::network::{Network, consecutive_ports, write_private};
 use crate::process::{Finished, Running, eventually, program};
 use anyhow::{Context, Result};
 use aval_codec::b64u;
+use aval_machine::testkit::Party;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// A party's keys as a file that `--keys` takes.
+pub fn keys_of(network: &Network, party: &Party, name: &str) -> Result<String> {
+    let path = network.folder().join(format!("{name}.json"));
+    let secret = json!({
+        "algorithm": party.authentication.algorithm().name(),
+        "seed": b64u::encode(*party.authentication.to_seed()),
+    });
+    write_private(&path, &json!({"did": party.did, "documentKeys": {"#key-1": secret}}).to_string())?;
+    Ok(path.to_str().context("a UTF-8 path")?.to_owned())
+}
 
 /// A running `aval-identityd issuer` with the keys of the kit's accredited issuer.
 pub struct IssuerService {
@@ -109,5 +121,10 @@ impl Wallet {
     /// Runs a command that must succeed and returns its JSON.
     pub fn json(&self, arguments: &[&str]) -> Result<Value> {
         self.run(arguments)?.json().with_context(|| format!("aval {}", arguments.join(" ")))
+    }
+
+    /// Runs a command that must succeed and returns its lines of JSON.
+    pub fn json_lines(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        self.run(arguments)?.json_lines().with_context(|| format!("aval {}", arguments.join(" ")))
     }
 }

@@ -122,6 +122,13 @@ impl Finished {
         ensure!(self.code == 0, "exit code {}\n{}\n{}", self.code, self.stdout, self.stderr);
         serde_json::from_str(&self.stdout).with_context(|| format!("not JSON: {}", self.stdout))
     }
+
+    /// The output as lines of JSON, when the command succeeded.
+    pub fn json_lines(&self) -> Result<Vec<serde_json::Value>> {
+        ensure!(self.code == 0, "exit code {}\n{}\n{}", self.code, self.stdout, self.stderr);
+        let parse = |line| serde_json::from_str(line).with_context(|| format!("not JSON: {line}"));
+        self.stdout.lines().map(parse).collect()
+    }
 }
 
 /// Asks `probe` until it answers, at most for `patience`.

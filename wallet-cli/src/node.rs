@@ -1,8 +1,10 @@
 //! `aval node …`: registering nodes, and administering one's own with the operator's keys, which stay here.
 
 use aval_client::{AdminClient, ClientOptions};
-use aval_codec::Json;
+use aval_codec::{Hash, Json};
+use aval_did::PublicKey;
 use aval_types::access::{AccessRequest, AccessToken};
+use aval_types::node::key_bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -122,9 +124,12 @@ fn list(app: &App) -> Result<(), WalletError> {
     let ledger = app.connection()?.ledger()?;
     let index = entry(&ledger, NODES)?;
     let mut nodes = Vec::new();
-    for key in index.value.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-    {
-        nodes.extend(entry(&ledger, &format!("node/{key}"))?.value);
+    let keys = index.value.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    for key in keys {
+        let bytes = PublicKey::from_multikey(key).ok().as_ref().and_then(key_bytes);
+        let bytes =
+            bytes.ok_or_else(|| WalletError::Failed(format!("{key} on the ledger is no node's key")))?;
+        nodes.extend(entry(&ledger, &format!("node/{}", Hash::new(bytes)))?.value);
     }
     let value = json!({
         "nodes": nodes,

@@ -55,7 +55,7 @@ fn list(app: &App) -> Result<(), WalletError> {
     let index = entry(&ledger, HOLDS)?;
     let mut holds = Vec::new();
     for listed in index.value.as_ref().and_then(Value::as_array).into_iter().flatten() {
-        let id = listed.as_str().or_else(|| listed["id"].as_str()).unwrap_or_default();
+        let id = listed["hold"].as_str().unwrap_or_default();
         holds.extend(entry(&ledger, &format!("hold/{id}"))?.value);
     }
     let value = json!({
@@ -71,7 +71,7 @@ fn list(app: &App) -> Result<(), WalletError> {
         for hold in &holds {
             text.title(&hold["target"].to_string());
             text.field("hold", &word(&hold["id"]));
-            text.field("by", &word(&hold["supervisor"]));
+            text.field("by", &word(&hold["author"]));
             text.field("reason", &word(&hold["reason"]));
             text.field("legal basis", &word(&hold["legalBasis"]));
             text.field("expires", &hold["expires"].as_u64().map(date_time).unwrap_or_default());

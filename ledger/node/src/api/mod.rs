@@ -17,6 +17,7 @@
 //! | `GET /v1/trust-chain` | the changes of the validator set, each with its certificate |
 //! | `GET /v1/blocks?from=` | a run of blocks with certificates, for a node that joins |
 //! | `GET /v1/events` | what changed, as server-sent events from any height on |
+//! | `GET /v1/proposals`, `/v1/holds`, and `…/{id}` | what governors and supervisors decide, with proof |
 //! | `GET /v1/audit` | a range of the ledger as a bundle that is checked offline, for auditors |
 //! | `GET /v1/checkpoint` | the newest certified header |
 //! | `GET /v1/genesis` | the genesis file, byte for byte |
@@ -32,6 +33,7 @@ pub mod admin;
 mod audit;
 mod blocks;
 mod events;
+mod governance;
 mod layers;
 mod members;
 mod node;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::problem::Problem;
 use super::{
-    Context, accreditations, audit, blocks, events, node, nodes, resolve, services, state, transactions,
+    Context, accreditations, audit, blocks, events, governance, node, nodes, resolve, services, state,
+    transactions,
 };
 
 #[derive(OpenApi)]
@@ -29,6 +30,7 @@ use super::{
         (name = "trust", description = "Accreditations, and who runs what"),
         (name = "ledger", description = "State, blocks and trust"),
         (name = "nodes", description = "The nodes of the network and its validators"),
+        (name = "governance", description = "What governors and supervisors decide"),
         (name = "node", description = "The node itself"),
     ),
     components(schemas(Problem)),
@@ -55,6 +57,10 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(blocks::checkpoint))
         .routes(routes!(events::events))
         .routes(routes!(audit::export))
+        .routes(routes!(governance::proposals))
+        .routes(routes!(governance::proposal))
+        .routes(routes!(governance::holds))
+        .routes(routes!(governance::hold))
         .routes(routes!(blocks::genesis))
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::node))

@@ -43,6 +43,15 @@ pub(super) struct Plan {
     pub(super) heartbeat_ms: u64,
 }
 
+/// What else a new network starts with.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Extras {
+    /// Parameters that differ from those that the plan gives; groups may be given in part.
+    pub(super) parameters: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Names of further DIDs.
+    pub(super) dids: Vec<String>,
+}
+
 /// A validator of the network.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
@@ -112,7 +121,7 @@ impl Identity {
 
 impl Layout {
     /// Continues the network in a folder, or makes one there.
-    pub(super) fn open_or_make(home: &Path, plan: &Plan) -> Result<Self, Fault> {
+    pub(super) fn open_or_make(home: &Path, plan: &Plan, extras: &Extras) -> Result<Self, Fault> {
         let file = home.join(PLAN_FILE);
         match fs::read_to_string(&file) {
             Ok(text) => {
@@ -131,7 +140,7 @@ impl Layout {
                 }
                 Self::open(home, &made)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::make(home, plan),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::make(home, plan, extras),
             Err(error) => Err(file_fault("the network", &file, &error)),
         }
     }
@@ -153,7 +162,7 @@ impl Layout {
     }
 
     /// Makes the folder. Its plan is written last: a folder without one was not finished, and is not continued.
-    fn make(home: &Path, plan: &Plan) -> Result<Self, Fault> {
+    fn make(home: &Path, plan: &Plan, extras: &Extras) -> Result<Self, Fault> {
         let is_used = fs::read_dir(home).is_ok_and(|mut entries| entries.next().is_some());
         if is_used {
             return Err(Fault::failed(format!(
@@ -168,7 +177,13 @@ impl Layout {
                 plan.base_port
             )));
         }
+        let parameters = parameters(plan, extras)?;
         make_folder(home)?;
+        let further: Vec<(&String, Identity)> = extras
+            .dids
+            .iter()
+            .map(|name| Ok((name, Identity::generate(&plan.network)?)))
+            .collect::<Result<_, Fault>>()?;
         let root = Identity::generate(&plan.network)?;
         let issuer = Identity::generate(&plan.network)?;
         let mut validators = Vec::new();
@@ -193,12 +208,16 @@ impl Layout {
             config.admin.listen = Some(local(plan.base_port + ADMIN_PORT_OFFSET + index));
             Home::new(&folder, config).write()?;
         }
-        let genesis = genesis(plan, validators, &operators, &root, &issuer);
+        let mut genesis = genesis(plan, validators, &operators, &root, &issuer);
+        genesis.parameters = parameters;
+        genesis.dids.extend(further.iter().map(|(_, identity)| identity.inception.clone()));
         let bytes = genesis.to_bytes();
         GenesisFile::parse(bytes.clone())
             .map_err(|reason| Fault::failed(format!("the genesis file would not be valid: {reason}")))?;
         write_new(&home.join(GENESIS_FILE), &bytes, 0o644)?;
-        for (folder, identity) in [(ROOT_FOLDER, &root), (ISSUER_FOLDER, &issuer)] {
+        let founding = [(ROOT_FOLDER, &root), (ISSUER_FOLDER, &issuer)];
+        let further = further.iter().map(|(name, identity)| (name.as_str(), identity));
+        for (folder, identity) in founding.into_iter().chain(further) {
             make_folder(&home.join(folder))?;
             key_file::write(&home.join(folder).join(IDENTITY_KEYS), identity)?;
         }
@@ -238,6 +257,27 @@ impl Layout {
     }
 }
 
+/// The parameters of a development network, with what is asked for instead of what it has by itself.
+fn parameters(plan: &Plan, extras: &Extras) -> Result<Parameters, Fault> {
+    let usual = Parameters {
+        block_bytes_max: 4 << 20,
+        block_transactions_max: 4096,
+        heartbeat_ms: plan.heartbeat_ms,
+        witness_retention_ms: 24 * 60 * 60 * 1000,
+        leader_timeout_ms: plan.heartbeat_ms + 1000,
+        ..Parameters::default()
+    };
+    let Some(asked) = &extras.parameters else { return Ok(usual) };
+    let invalid = |error: serde_json::Error| Fault::usage(format!("--parameters cannot be used: {error}"));
+    let mut written = serde_json::to_value(&usual).map_err(invalid)?;
+    if let Some(members) = written.as_object_mut() {
+        members.extend(asked.clone());
+    }
+    let parameters: Parameters = serde_json::from_value(written).map_err(invalid)?;
+    parameters.validate().map_err(|reason| Fault::usage(format!("--parameters cannot be used: {reason}")))?;
+    Ok(parameters)
+}
+
 fn genesis(
     plan: &Plan,
     validators: Vec<Validator>,
@@ -254,14 +294,7 @@ fn genesis(
         version: GENESIS_VERSION,
         network: plan.network.clone(),
         time,
-        parameters: Parameters {
-            block_bytes_max: 4 << 20,
-            block_transactions_max: 4096,
-            heartbeat_ms: plan.heartbeat_ms,
-            witness_retention_ms: 24 * 60 * 60 * 1000,
-            leader_timeout_ms: plan.heartbeat_ms + 1000,
-            ..Parameters::default()
-        },
+        parameters: Parameters::default(),
         policy: None,
         validators,
         governors: Governors { threshold: u32::try_from(quorum).unwrap_or(1), members },

@@ -5,6 +5,7 @@
 //! <home>/devnet.json           what was made: label, ports
 //! <home>/root/keys.json        the DID and keys of the root of trust, for `aval accreditation grant --keys`
 //! <home>/issuer/keys.json      the DID and keys of the issuer that it accredits, for aval-identityd
+//! <home>/<name>/keys.json      a further DID that was asked for (`--did`), which nobody has accredited
 //! <home>/node-<i>/             a validator: config.json, node.key, ledger/, engine/, node.log
 //! <home>/node-<i>/operator.json  the DID and keys of its operator, who is a governor as well
 //! ```
@@ -32,15 +33,16 @@ mod processes;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use aval_did::syntax::is_network_label;
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::output;
-use crate::fault::Fault;
+use crate::fault::{Fault, file_fault};
 use crate::probe;
 use crate::stop::Stop;
 
-use layout::{Layout, Plan};
+use layout::{Extras, Layout, Plan};
 use processes::Processes;
 
 /// How long the network may take to make its first blocks.
@@ -65,6 +67,14 @@ pub struct Arguments {
     /// Milliseconds between blocks while there is nothing to do. Only for a new network.
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
     heartbeat_ms: u64,
+    /// JSON file with parameters of the network that differ from the usual ones (specs/wire.md, "Parameters"). Only for
+    /// a new network.
+    #[arg(long, value_name = "FILE")]
+    parameters: Option<PathBuf>,
+    /// A further DID that exists from the start, with its keys in a folder of this name; may be repeated. Only for a
+    /// new network.
+    #[arg(long = "did", value_name = "NAME", value_parser = name)]
+    dids: Vec<String>,
     /// Make the folder, print what was made, and start nothing.
     #[arg(long)]
     prepare: bool,
@@ -84,7 +94,8 @@ pub fn run(arguments: &Arguments, log: &str, log_json: bool) -> Result<(), Fault
         network: arguments.network.clone(),
         heartbeat_ms: arguments.heartbeat_ms,
     };
-    let layout = Layout::open_or_make(&arguments.home, &plan)?;
+    let extras = Extras { parameters: read_parameters(arguments)?, dids: arguments.dids.clone() };
+    let layout = Layout::open_or_make(&arguments.home, &plan, &extras)?;
     if arguments.prepare {
         announce(&layout, arguments.json, false);
         return Ok(());
@@ -101,6 +112,29 @@ pub fn run(arguments: &Arguments, log: &str, log_json: bool) -> Result<(), Fault
     output::talk("Stopping the network.");
     processes.stop();
     ended
+}
+
+/// A name of a folder that is not one of the network's own.
+fn name(text: &str) -> Result<String, String> {
+    let is_word = is_network_label(text);
+    let is_own = text.starts_with("node-") || matches!(text, "root" | "issuer");
+    match is_word && !is_own {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("a name is a lowercase letter, then up to 31 of a-z, 0-9 and -, and not one of ours"
+                .to_owned())
+        }
+    }
+}
+
+fn read_parameters(
+    arguments: &Arguments,
+) -> Result<Option<serde_json::Map<String, serde_json::Value>>, Fault> {
+    let Some(path) = &arguments.parameters else { return Ok(None) };
+    let text = std::fs::read_to_string(path).map_err(|error| file_fault("the network", path, &error))?;
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| Fault::usage(format!("{} holds no parameters: {error}", path.display())))
 }
 
 /// Waits until every validator is ready; `false` if a stop came first.

@@ -95,3 +95,22 @@ async fn checkpoint_and_header_are_proven_and_genesis_is_the_file() {
     let genesis = lab.get("/v1/genesis").await;
     assert_eq!(genesis.body, lab.kit.genesis_bytes());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_governors_and_supervisors_have_open_is_proven_as_is_that_there_is_nothing() {
+    let lab = Lab::ready(7).await;
+    let id = "0".repeat(64);
+    for (path, key) in [
+        ("/v1/proposals".to_owned(), "proposals".to_owned()),
+        ("/v1/holds".to_owned(), "holds".to_owned()),
+        (format!("/v1/proposals/{id}"), format!("proposal/{id}")),
+        (format!("/v1/holds/{id}"), format!("hold/{id}")),
+    ] {
+        let verified = lab.verify(&lab.get(&path).await.json());
+        let value = verified.value(&key).unwrap();
+        assert!(value.is_none_or(|value| value == b"[]"), "{path}");
+    }
+    for path in ["/v1/proposals/x", "/v1/holds/x"] {
+        assert_eq!(lab.get(path).await.problem(), (400, "request.malformed".into()));
+    }
+}
