@@ -2,7 +2,7 @@
 //! tree and receipts, behind a small HTTP server. What it answers can be tampered with, so that a test can play a
 //! dishonest node.
 
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
 
 pub mod ledger;
 pub mod server;
