@@ -3,6 +3,7 @@
 mod faults;
 mod governance;
 mod interop;
+mod membership;
 mod oversight;
 mod refusals;
 mod story;

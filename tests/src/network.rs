@@ -6,6 +6,7 @@ use aval_client::{
     ClientOptions, MemoryCheckpoints, NodeClient, TransactionStatus, TrustedGenesis, VerifyingClient,
 };
 use aval_codec::b64u;
+use aval_did::SigningKey;
 use aval_machine::testkit::{Kit, Options};
 use aval_types::{SubmittedTransaction, TransactionId};
 use serde_json::{Value, json};
@@ -31,6 +32,7 @@ pub struct Network {
     folder: TempDir,
     nodes: Vec<Option<Running>>,
     api_ports: Vec<u16>,
+    admin_ports: Vec<u16>,
 }
 
 impl Network {
@@ -56,15 +58,12 @@ impl Network {
         // One for the interface of each, then one for its operator.
         let count = kit.validator_keys().len();
         let api_port = consecutive_ports(2 * count)?;
-        let mut api_ports = Vec::new();
+        let (mut api_ports, mut admin_ports) = (Vec::new(), Vec::new());
         for (index, key) in (0u16..).zip(kit.validator_keys()) {
             let home = folder.path().join(format!("node-{index}"));
             std::fs::create_dir(&home)?;
             std::fs::write(home.join("genesis.json"), kit.genesis_bytes())?;
-            let stored = json!({
-                "type": "Ed25519", "public": key.public().to_multikey(), "seed": b64u::encode(*key.to_seed()),
-            });
-            write_private(&home.join("node.key"), &stored.to_string())?;
+            write_key(&home, key)?;
             let admin_port = api_port + index + u16::try_from(count)?;
             let config = json!({
                 "api": { "listen": format!("127.0.0.1:{}", api_port + index) },
@@ -72,12 +71,34 @@ impl Network {
             });
             std::fs::write(home.join("config.json"), config.to_string())?;
             api_ports.push(api_port + index);
+            admin_ports.push(admin_port);
         }
         let nodes = api_ports.iter().map(|_| None).collect();
-        Ok(Self { kit, folder, nodes, api_ports })
+        Ok(Self { kit, folder, nodes, api_ports, admin_ports })
     }
 
-    /// How many validators there are.
+    /// Lays out the folder of a node that is not in the genesis file: it listens for nodes at `port` and joins by node 0.
+    /// Returns its index.
+    pub fn add_node(&mut self, key: &SigningKey, port: u16) -> Result<usize> {
+        let index = self.nodes.len();
+        let api_port = consecutive_ports(2)?;
+        let home = self.home(index);
+        std::fs::create_dir(&home)?;
+        std::fs::write(home.join("genesis.json"), self.kit.genesis_bytes())?;
+        write_key(&home, key)?;
+        let config = json!({
+            "api": { "listen": format!("127.0.0.1:{api_port}") },
+            "admin": { "listen": format!("127.0.0.1:{}", api_port + 1) },
+            "peers": { "listen": format!("127.0.0.1:{port}"), "join": self.url(0) },
+        });
+        std::fs::write(home.join("config.json"), config.to_string())?;
+        self.api_ports.push(api_port);
+        self.admin_ports.push(api_port + 1);
+        self.nodes.push(None);
+        Ok(index)
+    }
+
+    /// How many nodes there are.
     pub fn size(&self) -> usize {
         self.nodes.len()
     }
@@ -104,7 +125,7 @@ impl Network {
 
     /// The address of a node's interface for its operator.
     pub fn admin_url(&self, index: usize) -> String {
-        format!("http://127.0.0.1:{}", usize::from(self.api_ports[index]) + self.size())
+        format!("http://127.0.0.1:{}", self.admin_ports[index])
     }
 
     /// Waits until a node has ended in order, as somebody else asked it to.
@@ -222,6 +243,13 @@ impl Network {
         ensure!(digests.windows(2).all(|pair| pair[0] == pair[1]), "nodes differ at {height}: {digests:?}");
         Ok(())
     }
+}
+
+fn write_key(home: &Path, key: &SigningKey) -> Result<()> {
+    let stored = json!({
+        "type": "Ed25519", "public": key.public().to_multikey(), "seed": b64u::encode(*key.to_seed()),
+    });
+    write_private(&home.join("node.key"), &stored.to_string())
 }
 
 /// Writes a file that only its owner may read.

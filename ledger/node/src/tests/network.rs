@@ -1,4 +1,4 @@
-//! Four validators of a test network in a simulated world, and what must hold of their ledgers.
+//! Four validators of a test network and some more nodes in a simulated world, and what must hold of their ledgers.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,17 +12,22 @@ use aval_machine::{BlockContext, Rules, check_all, execute_block};
 use aval_proof::ValidatorSet;
 use aval_store::{Ledger, MemoryStorage, PendingBlock, StoreConfig};
 use aval_types::genesis::Parameters;
+use aval_types::parameters::ValidatorParameters;
 use aval_types::{SubmittedTransaction, TransactionId};
 
 use crate::core::{Core, CoreOptions, Network};
 use crate::engine::simulation::{Quality, START, World};
-use crate::engine::{Application, Links};
+use crate::engine::{Application, Links, Membership as _};
 use crate::executor::{PROTOCOL_VERSION, block_leaders, install_genesis};
 use crate::metrics::Metrics;
 use crate::runtime::SharedRuntime;
 
-/// Validators of the network.
+/// Validators of the genesis file.
 pub(super) const VALIDATORS: usize = 4;
+/// Further nodes that may be registered and started; the first of them has index [`VALIDATORS`].
+pub(super) const NEWCOMERS: usize = 4;
+/// Blocks of an epoch.
+pub(super) const EPOCH_BLOCKS: u64 = 20;
 
 /// A kit whose clock is the world's.
 pub(super) fn kit(seed: u64) -> Kit {
@@ -32,6 +37,7 @@ pub(super) fn kit(seed: u64) -> Kit {
         heartbeat_ms: 500,
         witness_retention_ms: 3_600_000,
         leader_timeout_ms: 1000,
+        validators: ValidatorParameters { epoch_blocks: EPOCH_BLOCKS, ..ValidatorParameters::default() },
         ..Parameters::default()
     };
     Kit::with(Options {
@@ -43,9 +49,10 @@ pub(super) fn kit(seed: u64) -> Kit {
     })
 }
 
-/// The seeds of the validators' keys, in the order of genesis.
+/// The seeds of the nodes' keys: the validators in the order of genesis, then the newcomers.
 pub(super) fn key_seeds(kit: &Kit) -> Vec<[u8; 32]> {
-    kit.validator_keys().iter().map(|key| *key.to_seed()).collect()
+    let newcomers = (1..=NEWCOMERS as u64).map(|number| kit.key(&format!("node/{number}")));
+    kit.validator_keys().iter().map(|key| *key.to_seed()).chain(newcomers.map(|key| *key.to_seed())).collect()
 }
 
 /// The validators, running or crashed.
@@ -69,7 +76,9 @@ impl Validators {
             world,
             kit: Rc::new(kit),
             network,
-            storages: Rc::new(RefCell::new((0..VALIDATORS).map(|_| MemoryStorage::default()).collect())),
+            storages: Rc::new(RefCell::new(
+                (0..VALIDATORS + NEWCOMERS).map(|_| MemoryStorage::default()).collect(),
+            )),
             running: Rc::default(),
             versions: Rc::default(),
         }
@@ -152,6 +161,27 @@ impl Validators {
         }
     }
 
+    /// Waits until these nodes have committed this height.
+    pub(super) async fn reach_on(&self, nodes: &[usize], height: u64) {
+        while nodes.iter().any(|index| self.height(*index) < height) {
+            self.world.sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The keys of the set that a running node is in or follows.
+    pub(super) fn set(&self, index: usize) -> Vec<[u8; 32]> {
+        let Some(core) = self.core(index) else { return Vec::new() };
+        let keys = core.roster.validators(core.roster.place().epoch).expect("the ledger can be read");
+        keys.map(|keys| keys.to_vec()).unwrap_or_default()
+    }
+
+    /// Waits until a node is in an epoch whose set is this.
+    pub(super) async fn reach_set(&self, index: usize, is_it: impl Fn(&[[u8; 32]]) -> bool) {
+        while !is_it(&self.set(index)) {
+            self.world.sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Submits a transaction to one validator after the other until one has it in a block.
     pub(super) async fn submit(&self, first: usize, transaction: &SubmittedTransaction) {
         let (id, body) = (transaction.transaction.id(), transaction.to_body());
@@ -223,7 +253,7 @@ impl Validators {
     /// Checks all ledgers against each other and against an execution from genesis that shares nothing with
     /// them; returns height and state root of the highest block.
     pub(super) fn check(&self) -> (u64, Hash) {
-        let ledgers: Vec<Ledger> = (0..VALIDATORS).map(|index| self.open_ledger(index)).collect();
+        let ledgers: Vec<Ledger> = (0..VALIDATORS + NEWCOMERS).map(|index| self.open_ledger(index)).collect();
         let highest = ledgers.iter().max_by_key(|ledger| ledger.head().map_or(0, |head| head.height()));
         let highest = highest.expect("there are ledgers");
         let head = highest.head().expect("the genesis block is there");
@@ -273,12 +303,15 @@ impl Validators {
 
     /// Every certificate verifies without the engine, and nearly every block has one.
     fn check_certificates(&self, ledgers: &[Ledger], height: u64) {
-        let validators = ValidatorSet::of_genesis(&self.network.genesis);
         let mut certified = 0;
         for ledger in ledgers {
             for height in 1..=ledger.head().map_or(0, |head| head.height()) {
                 if let Some(certificate) = ledger.certificate(height).expect("the ledger can be read") {
                     let digest = ledger.header(height).expect("no gaps").digest();
+                    assert_eq!(certificate.epoch, height / EPOCH_BLOCKS);
+                    let decided = (certificate.epoch * EPOCH_BLOCKS).saturating_sub(1);
+                    let validators = ledger.validators_after(decided).expect("sets are kept");
+                    let validators = ValidatorSet::new(validators);
                     certificate.verify(&self.network.hash, &digest, &validators).expect("a quorum signed it");
                     certified += 1;
                 }
