@@ -138,13 +138,7 @@ fn every_refusal_has_its_own_code_and_changes_nothing() -> Result<()> {
     let endorsed = kit.company(21).create_endorsed(kit, &member);
     expect("an endorser without the role", &endorsed, "endorser.grant")?;
 
-    let mut locked_out = member.clone();
-    locked_out.authentication = kit.key("not in the document");
-    let present = Action::CredentialPresent(CredentialPresent { grant: credential.grant(&member.did) });
-    let present = Draft::new(kit, present)
-        .sender(&locked_out)
-        .presenting(&credential, &stranger.authentication)
-        .submit();
+    let present = present_with_a_foreign_key(&network, &member);
     expect("a key that is not in the document", &present, "did.key_not_in_document")?;
 
     refuse_a_second_action(&network, &endorsed)?;
@@ -173,6 +167,16 @@ fn refuse_bytes(network: &Network, update: &SubmittedTransaction) -> Result<()> 
     let code = raw_refusal(network, broken.as_bytes())?;
     ensure!(code == "transaction.signature", "a bad signature: {code}");
     Ok(())
+}
+
+/// A further credential of a member, sent under a key that its DID document does not list.
+fn present_with_a_foreign_key(network: &Network, member: &Party) -> SubmittedTransaction {
+    let kit = &network.kit;
+    let credential = kit.membership(member);
+    let mut locked_out = member.clone();
+    locked_out.authentication = kit.key("not in the document");
+    let present = Action::CredentialPresent(CredentialPresent { grant: credential.grant(&member.did) });
+    Draft::new(kit, present).sender(&locked_out).presenting(&credential, &member.authentication).submit()
 }
 
 /// An endorser that signs for two actions at once. No builder makes such a payload, so it is put together by hand.

@@ -77,8 +77,8 @@ impl Network {
         Ok(Self { kit, folder, nodes, api_ports, admin_ports })
     }
 
-    /// Lays out the folder of a node that is not in the genesis file: it listens for nodes at `port` and joins by node 0.
-    /// Returns its index.
+    /// Lays out the folder of a node that is not in the genesis file: it listens for nodes at `port` and
+    /// joins by node 0. Returns its index.
     pub fn add_node(&mut self, key: &SigningKey, port: u16) -> Result<usize> {
         let index = self.nodes.len();
         let api_port = consecutive_ports(2)?;

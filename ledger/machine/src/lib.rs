@@ -27,9 +27,9 @@
 //! - the validity window, and that the transaction is not on the ledger yet
 //! - DIDs exist and are active; senders and endorsers sign with an authentication key, controllers with control keys
 //! - operations build on the newest version of their DID
-//! - a presented credential: a chain of accreditations up to a root, signature by the issuer's assertion key, holder key
-//!   in the
-//!   subject's document, in force, status entry in a registry of the issuer and clear, not used for a grant before
+//! - a presented credential: a chain of accreditations up to a root, signature by the issuer's assertion key,
+//!   holder key in the subject's document, in force, status entry in a registry of the issuer and clear, not
+//!   used for a grant before
 //! - grants in use: every link of the chain still live, status entry clear, not expired
 //! - registries: owner, unique names and URIs, range, monotonic revocation, no stale change
 //!

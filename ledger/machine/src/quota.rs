@@ -1,8 +1,8 @@
 //! How much a grant may be used: a sliding window over two counters, in integers (specs/rules.md, "Quotas").
 //!
-//! Time is cut into windows of `quota.windowMs`. A grant counts its uses in the present window and remembers those of the
-//! one before; what of the latter still lies in the sliding window is taken in proportion. The counters are in the record
-//! of the DID that holds the grant, which most of what is charged writes anyway.
+//! Time is cut into windows of `quota.windowMs`. A grant counts its uses in the present window and remembers
+//! those of the one before; what of the latter still lies in the sliding window is taken in proportion. The
+//! counters are in the record of the DID that holds the grant, which most of what is charged writes anyway.
 
 use aval_did::DidRecord;
 use aval_did::record::GrantUse;
@@ -23,8 +23,9 @@ pub(crate) struct Payment {
     pub(crate) used: Vec<GrantUse>,
 }
 
-/// The role whose grant pays for an action; `None` for what has bounds of its own: joining and presenting use up a
-/// credential, control operations an allowance, proposals a place; and taking a credential back must always be possible.
+/// The role whose grant pays for an action; `None` for what has bounds of its own: joining and presenting use
+/// up a credential, control operations an allowance, proposals a place; and taking a credential back must
+/// always be possible.
 const fn charged_role(action: &Action, endorsed: bool) -> Option<&'static str> {
     match action {
         Action::DidCreate(_) | Action::DidUpdate(_) if endorsed => Some(ROLE_ENDORSER),
@@ -54,8 +55,8 @@ const fn charged_role(action: &Action, endorsed: bool) -> Option<&'static str> {
 }
 
 impl<S: StateRead + ?Sized> Case<'_, S> {
-    /// Charges the action to a grant: one that gives the role it rests on, or, if a policy permits it without that role,
-    /// any live one. Refused if none of them has room.
+    /// Charges the action to a grant: one that gives the role it rests on, or, if a policy permits it without
+    /// that role, any live one. Refused if none of them has room.
     pub(crate) fn pay(&self, subject: &DidRecord) -> Result<(), Stop> {
         let endorser = self.endorser_record()?;
         let Some(role) = charged_role(self.checked.action(), endorser.is_some()) else { return Ok(()) };

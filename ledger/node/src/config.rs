@@ -122,8 +122,9 @@ pub struct AdminConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PeersConfig {
-    /// Address and port; by default those that the genesis file gives for this node's key, and for a node that is not in
-    /// that file any free port of the loopback interface, which is enough for who only calls others.
+    /// Address and port; by default those that the genesis file gives for this node's key, and for a node
+    /// that is not in that file any free port of the loopback interface, which is enough for who only calls
+    /// others.
     pub listen: Option<SocketAddr>,
     /// Addresses by node key (multikey) that go before those on the ledger. They admit nobody.
     pub addresses: BTreeMap<String, SocketAddr>,

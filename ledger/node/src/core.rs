@@ -34,7 +34,8 @@ use crate::runtime::{SharedRuntime, offload};
 
 /// Heights that one call of the ledger's housekeeping looks at.
 const HOUSEKEEPING_HEIGHTS_MAX: usize = 512;
-/// Witnesses of so many of the newest blocks stay, however old: who makes or judges the next block needs the ones below.
+/// Witnesses of so many of the newest blocks stay, however old: who makes or judges the next block needs the
+/// ones below.
 const WITNESS_BLOCKS_KEPT: u64 = 64;
 /// How often a node that makes no blocks hands what waits on again, and how much of it.
 const REPUBLISH_INTERVAL: Duration = Duration::from_secs(3);
@@ -195,7 +196,8 @@ impl Core {
         Built { application, history, membership: self.roster.clone() }
     }
 
-    /// A node that does not vote never makes a block, so what it took in must not depend on one message getting through.
+    /// A node that does not vote never makes a block, so what it took in must not depend on one message
+    /// getting through.
     fn spawn_republishing(self: Arc<Self>) {
         let runtime = self.runtime.clone();
         runtime.spawn(

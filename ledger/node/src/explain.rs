@@ -1,7 +1,8 @@
 //! Which policy allowed or denied a transaction, and why: for `avald policy explain` and the REST interface.
 //!
-//! A transaction on the ledger is asked about on the state before its block, at its block's time, so whoever has the chain
-//! gets the same answer at any later time. Answers name policies and what they ask about, never a value.
+//! A transaction on the ledger is asked about on the state before its block, at its block's time, so whoever
+//! has the chain gets the same answer at any later time. Answers name policies and what they ask about, never
+//! a value.
 
 use aval_machine::policy::Explanation;
 use aval_machine::{BlockContext, Checked, Rules, StateError, check, explain};

@@ -1,7 +1,7 @@
 //! Fault proofs that this node has seen: pairs of votes with which a validator contradicts itself.
 //!
-//! Kept in memory and shown by `GET /v1/faults` in the form of the action `node.evidence`, so that anybody with a DID can
-//! put one on the ledger. What a node shows is checked there again; nobody has to believe it.
+//! Kept in memory and shown by `GET /v1/faults` in the form of the action `node.evidence`, so that anybody
+//! with a DID can put one on the ledger. What a node shows is checked there again; nobody has to believe it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -4,8 +4,9 @@
 //! ([`crate::executor::Replay`]), so that the worst it can do is to send nothing. The connection needs no
 //! encryption for that, and has none. What becomes final after this comes from the network between nodes.
 //!
-//! A ledger that grew this way says nothing of how this key voted before. So the height is written down before the first
-//! block, in the folder of the journals, and the node votes only in epochs after that height's.
+//! A ledger that grew this way says nothing of how this key voted before. So the height is written down
+//! before the first block, in the folder of the journals, and the node votes only in epochs after that
+//! height's.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};

@@ -1,9 +1,9 @@
 //! Who takes part, as committed state says: the validators of each epoch, the nodes that may be connected, and why.
 //!
-//! Two questions with different answers. *Who votes* is decided once per epoch, by the state after the last block of the
-//! epoch before. *Who may be connected* follows every block: a node that lost its credential is gone in the block that
-//! took it. No file on this machine decides either; the configuration can only say that an admitted node is reached
-//! at another address.
+//! Two questions with different answers. *Who votes* is decided once per epoch, by the state after the last
+//! block of the epoch before. *Who may be connected* follows every block: a node that lost its credential is
+//! gone in the block that took it. No file on this machine decides either; the configuration can only say
+//! that an admitted node is reached at another address.
 //!
 //! Asking the rules after every block would cost more than most blocks. So the roster remembers which keys of the state
 //! the last answer was read from, and asks again when a block changes one of them or when time has passed.

@@ -1,7 +1,7 @@
 //! What happened: the changes that a transaction made, and those that a block made on its own.
 //!
-//! An event names identifiers, never a claim and never a reason that somebody wrote. Its members are written in the order
-//! of their declaration; the bytes are part of receipts.
+//! An event names identifiers, never a claim and never a reason that somebody wrote. Its members are written
+//! in the order of their declaration; the bytes are part of receipts.
 
 use aval_codec::Hash;
 use aval_did::{Did, PublicKey, VersionId};

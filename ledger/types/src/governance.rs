@@ -1,7 +1,7 @@
 //! Governance: what governors may propose, and what the ledger keeps of it (specs/rules.md, "Governance").
 //!
-//! A proposal names one change and the height at which it is executed if enough governors approve. Its id is that of the
-//! transaction that made it.
+//! A proposal names one change and the height at which it is executed if enough governors approve. Its id is
+//! that of the transaction that made it.
 
 use aval_codec::{Json, JsonError, json};
 use aval_did::{Did, PublicKey};

@@ -1,9 +1,10 @@
 //! The parameters of a network: what every node must agree on, and what governance may change (specs/wire.md,
 //! "Parameters").
 //!
-//! A group that is left out has its defaults, which are here and are part of the protocol; a group that has its defaults
-//! is left out, in the genesis file and in the state. A change names only what changes; the result is checked as a whole,
-//! so no change can bring about parameters that a genesis file could not have had.
+//! A group that is left out has its defaults, which are here and are part of the protocol; a group that has
+//! its defaults is left out, in the genesis file and in the state. A change names only what changes; the
+//! result is checked as a whole, so no change can bring about parameters that a genesis file could not have
+//! had.
 
 use std::collections::BTreeMap;
 

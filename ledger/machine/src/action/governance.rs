@@ -13,8 +13,8 @@ use crate::governance;
 use crate::state::StateRead;
 use crate::state_key;
 
-/// Decides `governance.propose`. A change that is impossible as the ledger stands, or that would lock the network out of
-/// its own government, never comes to a vote.
+/// Decides `governance.propose`. A change that is impossible as the ledger stands, or that would lock the
+/// network out of its own government, never comes to a vote.
 pub(crate) fn propose<S: StateRead + ?Sized>(
     case: &Case<'_, S>,
     action: &GovernancePropose,

@@ -9,9 +9,9 @@
 //! only where an earlier transaction has changed that, it is done again on what is there now. The outcome is that of
 //! one core doing everything twice, in order.
 //!
-//! Around its transactions a block acts on its own: [`begin`] before them, [`end`] after them. What these do is laid over
-//! the state like the changes of a transaction, so that a transaction which they overtake is rejected, and it is told
-//! in the block's own receipt.
+//! Around its transactions a block acts on its own: [`begin`] before them, [`end`] after them. What these do
+//! is laid over the state like the changes of a transaction, so that a transaction which they overtake is
+//! rejected, and it is told in the block's own receipt.
 
 mod begin;
 mod end;

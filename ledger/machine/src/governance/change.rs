@@ -1,7 +1,7 @@
 //! Each kind of change: whether it is possible on a state, and what it does there.
 //!
-//! The same function answers when a change is proposed and when it is executed, so nothing comes to a vote that could not
-//! be executed as the ledger stands.
+//! The same function answers when a change is proposed and when it is executed, so nothing comes to a vote
+//! that could not be executed as the ledger stands.
 
 use aval_types::genesis::Governors;
 use aval_types::governance::{Change, DenyAdd, PolicyChange, PolicyRecord, RootAdd, Upgrade};

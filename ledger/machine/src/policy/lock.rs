@@ -1,8 +1,9 @@
 //! Whether a policy leaves the network able to govern itself.
 //!
-//! Governors must always be able to propose and to vote, and everybody to rotate and to end a DID by its control keys. To
-//! make sure of this and not merely likely, the policies that can decide about these actions may ask about nothing but
-//! whether the actor governs, what it is accredited as, and whether the DID is its own; then every case can be tried.
+//! Governors must always be able to propose and to vote, and everybody to rotate and to end a DID by its
+//! control keys. To make sure of this and not merely likely, the policies that can decide about these actions
+//! may ask about nothing but whether the actor governs, what it is accredited as, and whether the DID is its
+//! own; then every case can be tried.
 
 use super::{Input, Policy};
 

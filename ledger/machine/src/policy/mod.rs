@@ -1,7 +1,7 @@
 //! Who may do what: a set of Cedar policies in the state, changed by governance (specs/rules.md, "Policy").
 //!
-//! The rules say what is true (signatures, control, live grants, scopes); the policies say who may act on it. This module
-//! turns a transaction into the question that policies answer, and their answer into a verdict:
+//! The rules say what is true (signatures, control, live grants, scopes); the policies say who may act on it.
+//! This module turns a transaction into the question that policies answer, and their answer into a verdict:
 //!
 //! - a policy that fails to evaluate denies ([`Reject::PolicyError`]), although Cedar itself would leave it out;
 //! - what no policy permits is refused, with the code that tells most: that a grant is revoked, say, before

@@ -1,8 +1,8 @@
 //! A policy set, read once: validated, taken apart by action, with what each action's policies ask about.
 //!
-//! A policy whose scope names other actions can neither decide nor fail for this one, so only those that can are evaluated.
-//! Texts are bounded in size, number, length and depth before they are parsed: how deep an evaluator may recurse depends
-//! on a thread's stack, and two nodes must not differ in that.
+//! A policy whose scope names other actions can neither decide nor fail for this one, so only those that can
+//! are evaluated. Texts are bounded in size, number, length and depth before they are parsed: how deep an
+//! evaluator may recurse depends on a thread's stack, and two nodes must not differ in that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;

@@ -251,8 +251,8 @@ impl World {
         self.dids.get_mut(&party).unwrap().grants.push(credential);
     }
 
-    /// Nobody who signs is shut out or on hold, nor the issuer of what is presented, nor the kind of action. Control keys
-    /// may be rotated whatever stands against the DID.
+    /// Nobody who signs is shut out or on hold, nor the issuer of what is presented, nor the kind of action.
+    /// Control keys may be rotated whatever stands against the DID.
     fn is_free(&self, wish: &Wish) -> Result<(), &'static str> {
         if matches!(wish, Wish::Update { .. }) && self.is_held(Aim::Updates) {
             return Err("supervision.held");

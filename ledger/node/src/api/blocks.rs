@@ -166,8 +166,8 @@ pub(super) struct RunQuery {
 
 /// Consecutive final blocks, for a node that joins.
 ///
-/// As bytes (specs/wire.md, "Run of blocks"), stripped, each with its certificate. Ends early when it gets long, or at the
-/// newest final block; empty if that is below `from`.
+/// As bytes (specs/wire.md, "Run of blocks"), stripped, each with its certificate. Ends early when it gets
+/// long, or at the newest final block; empty if that is below `from`.
 #[utoipa::path(
     get, path = "/v1/blocks", tag = "ledger", params(RunQuery),
     responses(

@@ -99,8 +99,8 @@ struct PeerView {
     role: &'static str,
     /// How it stands: `validating`, `leaving`, `candidate`, `suspended` or `observing`.
     status: &'static str,
-    /// Why it is admitted: `genesis` (it stands on the genesis file), `grant` (its operator has a live one), or the code of
-    /// what speaks against a validator that stays until the end of the epoch.
+    /// Why it is admitted: `genesis` (it stands on the genesis file), `grant` (its operator has a live one),
+    /// or the code of what speaks against a validator that stays until the end of the epoch.
     reason: &'static str,
     /// Where it listens.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -45,8 +45,8 @@ pub(super) struct Arguments {
     /// The node's folder, made by `avald init` or `avald devnet`.
     #[arg(long, value_name = "DIR")]
     home: PathBuf,
-    /// First fetch the blocks that are missing here from this node, http://HOST:PORT of any node of the network. They are
-    /// verified from the genesis file on. Goes before `peers.join` of the configuration.
+    /// First fetch the blocks that are missing here from this node, http://HOST:PORT of any node of the
+    /// network. They are verified from the genesis file on. Goes before `peers.join` of the configuration.
     #[arg(long, value_name = "URL")]
     join: Option<String>,
     /// Stop when standard input closes, as it does when the program that started this one ends, however it ends.
@@ -170,8 +170,8 @@ fn join(setup: &Setup, url: Option<&str>, ledger: &Ledger, stop: &Stop) -> Resul
     join::catch_up(ledger, &setup.network, &source, &setup.home.engine_folder(), || stop.is_requested())
 }
 
-/// Refuses a node that is not in the genesis file and has no blocks and nobody to ask for them, before it leaves anything
-/// behind.
+/// Refuses a node that is not in the genesis file and has no blocks and nobody to ask for them, before it
+/// leaves anything behind.
 fn require_way_in(setup: &Setup, url: Option<&str>) -> Result<(), Fault> {
     let is_new = !setup.home.ledger_folder().exists();
     let can_ask = url.or(setup.home.config.peers.join.as_deref()).is_some();

@@ -3,7 +3,7 @@
 //! ```text
 //! <home>/genesis.json          the network's genesis file
 //! <home>/devnet.json           what was made: label, ports
-//! <home>/root/keys.json        the DID and keys of the root of trust, for `aval accreditation grant --keys`
+//! <home>: root/keys.json       the DID and keys of the root of trust, for `aval accreditation grant --keys`
 //! <home>/issuer/keys.json      the DID and keys of the issuer that it accredits, for aval-identityd
 //! <home>/<name>/keys.json      a further DID that was asked for (`--did`), which nobody has accredited
 //! <home>/node-<i>/             a validator: config.json, node.key, ledger/, engine/, node.log

@@ -193,8 +193,8 @@ pub trait Membership: Send + Sync + 'static {
     /// allocation.
     fn peers(&self) -> Result<Arc<Peers>, Fatal>;
 
-    /// How long to wait for a leader's block, from the newest committed block on; above the heartbeat, or an idle network
-    /// would change leaders for nothing.
+    /// How long to wait for a leader's block, from the newest committed block on; above the heartbeat, or an
+    /// idle network would change leaders for nothing.
     fn leader_timeout_ms(&self) -> Result<u64, Fatal>;
 
     /// Told which epoch the node takes part in from now on, and whether it votes there.

@@ -1,8 +1,9 @@
 //! Connections follow the committed state.
 //!
-//! The network keeps one set of peers, and closes connections with everybody who is not in the newest one. Ids of sets
-//! have to rise, so a set has the height of the block after which it holds. A peer that misbehaves is also blocked for a
-//! while, but that is a second lock: what shuts a node out for good is that no set names it any more.
+//! The network keeps one set of peers, and closes connections with everybody who is not in the newest one.
+//! Ids of sets have to rise, so a set has the height of the block after which it holds. A peer that
+//! misbehaves is also blocked for a while, but that is a second lock: what shuts a node out for good is that
+//! no set names it any more.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -74,8 +74,8 @@ const fn nonzero(value: usize) -> NonZeroUsize {
     NonZeroUsize::new(value).expect("the constants of this file are not zero")
 }
 
-/// Messages per second and peer on a channel; more are dropped. The network reserves room for as many of every peer that
-/// there may be.
+/// Messages per second and peer on a channel; more are dropped. The network reserves room for as many of
+/// every peer that there may be.
 pub(super) fn quota() -> Quota {
     Quota::per_second(const { NonZeroU32::new(256).expect("not zero") })
 }

@@ -1,9 +1,9 @@
 //! Committing final blocks that came by another way than the engine: verified here, block by block.
 //!
-//! Nothing is believed of where they come from. The set that certifies an epoch is read from the state that executing the
-//! epoch before left; a quorum of it has to have signed a block or a descendant of it in the same epoch; and executing
-//! the block has to give what its header says. That is the trust chain in full: every set change is followed by
-//! having made it.
+//! Nothing is believed of where they come from. The set that certifies an epoch is read from the state that
+//! executing the epoch before left; a quorum of it has to have signed a block or a descendant of it in the
+//! same epoch; and executing the block has to give what its header says. That is the trust chain in full:
+//! every set change is followed by having made it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU64;

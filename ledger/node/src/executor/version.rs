@@ -1,7 +1,8 @@
 //! Which version of the protocol the next block is under, and whether this program knows it.
 //!
-//! Governance names version and height of an upgrade in advance. A program that does not know the version stops before that
-//! height, in order and with one sentence: it neither makes nor judges nor commits a block whose rules it does not know.
+//! Governance names version and height of an upgrade in advance. A program that does not know the version
+//! stops before that height, in order and with one sentence: it neither makes nor judges nor commits a block
+//! whose rules it does not know.
 
 use aval_machine::{StateError, StateRead, governance};
 use aval_store::{Ledger, StoreError};
