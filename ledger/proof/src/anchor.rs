@@ -175,9 +175,10 @@ impl TrustAnchor {
         let header = &link.header;
         let next = link.check(&self.network, self.validators())?;
         // A change between the newest known one and the checkpoint would have been named by the checkpoint: whoever
-        // signs one there has signed two histories.
-        let is_below = self.checkpoint.as_ref().is_some_and(|seen| header.height <= seen.height);
-        if is_below || header.height <= self.last_change() {
+        // signs one there has signed two histories. The checkpoint may be the very block that decided the change.
+        let is_other =
+            |seen: &Header| header.height < seen.height || (header.height == seen.height && header != seen);
+        if self.checkpoint.as_ref().is_some_and(is_other) || header.height <= self.last_change() {
             return Err(ProofError::Fork);
         }
         self.changes.push(SetChange { height: header.height, digest: header.digest(), validators: next });

@@ -182,6 +182,16 @@ fn link_set(history: &History, height: usize) -> ValidatorSet {
 }
 
 #[test]
+fn a_verifier_whose_newest_block_decided_a_change_can_learn_the_change() {
+    let (real, forged) = (History::new(1), History::new(2));
+    let mut anchor = real.anchor();
+    anchor.advance(&real.proof(3).verify(&anchor).unwrap()).unwrap();
+    assert_eq!(code(anchor.clone().extend(&forged.chain(&[3]))), "proof.fork");
+    assert_eq!(anchor.extend(&real.chain(&[3])), Ok(1));
+    assert_eq!(code(real.proof(4).verify(&anchor)), "valid");
+}
+
+#[test]
 fn retired_keys_that_sign_another_history_are_refused_by_one_who_has_a_checkpoint() {
     let (real, forged) = (History::new(1), History::new(2));
     // From genesis alone the two cannot be told apart: this is what the specification says.
