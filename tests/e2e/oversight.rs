@@ -67,7 +67,7 @@ fn the_operator_administers_a_node_and_an_auditor_exports_what_anybody_verifies(
     let operator = keys_of(&network, &network.kit.operators[0], "operator")?;
     let other = keys_of(&network, &network.kit.operators[1], "other")?;
     let status = reader.json(&["node", "status", "--admin", &admin, "--keys", &operator])?;
-    ensure!(status["height"].is_u64() && status["epoch"].is_u64(), "{status}");
+    ensure!(status["height"].is_u64() && status["epoch"]["number"].is_u64(), "{status}");
     let peers = reader.json(&["node", "peers", "--admin", &admin, "--keys", &operator])?;
     ensure!(peers.as_array().is_some_and(|peers| peers.len() == 3), "{peers}");
     let level = reader.json(&["node", "log-level", "info", "--admin", &admin, "--keys", &operator])?;

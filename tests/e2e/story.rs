@@ -83,7 +83,7 @@ fn a_credential_bought_with_a_wrong_transaction_code_is_not_issued() -> Result<(
     let refused = thief.run(&["credential", "receive", &offer, "--tx-code", wrong, "--yes"])?;
     ensure!(refused.code != 0, "{refused:?}");
     ensure!(issuer.issuances()?.is_empty(), "something was issued");
-    let unaccredited = issuer.command(&["offer", "--role", "supervisor"])?;
+    let unaccredited = issuer.command(&["offer", "--role", "regulator"])?;
     ensure!(unaccredited.code != 0, "a role the issuer is not accredited for: {unaccredited:?}");
     Ok(())
 }

@@ -95,7 +95,8 @@ fn events_come_once_each_although_every_connection_breaks_off_somewhere() {
             1 => stream(String::new()),
             _ => {
                 let mut text = told.get(seen).map(message).unwrap_or_default();
-                text += &told.get(seen + 1).map(message).unwrap_or_default()[..40.min(text.len())];
+                let next = told.get(seen + 1).map(message).unwrap_or_default();
+                text += &next[..40.min(next.len())];
                 stream(text)
             }
         }

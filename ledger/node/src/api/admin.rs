@@ -128,7 +128,6 @@ async fn identity(State(admin): Shared) -> Result<Json<Identity>, Problem> {
 struct AdminStatus {
     #[serde(flatten)]
     node: node::Status,
-    epoch: u64,
     view: u64,
     validators: Hash,
     next_validators: Hash,
@@ -156,7 +155,6 @@ async fn status(
     let (lines, _) = admin.context.parts.gate.log().recent(1);
     Ok(Json(AdminStatus {
         node: node::status_of(&admin.context)?,
-        epoch: header.epoch,
         view: header.view,
         validators: header.validators_hash,
         next_validators: header.next_validators_hash,
