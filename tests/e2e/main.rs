@@ -7,3 +7,4 @@ mod membership;
 mod oversight;
 mod refusals;
 mod story;
+mod trust;

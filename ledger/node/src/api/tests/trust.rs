@@ -52,7 +52,7 @@ async fn a_no_names_the_link_and_proves_it() {
     let issuer = lab.kit.issuer.did.clone();
     for (query, code) in [
         ("type=DrivingLicence".to_owned(), "chain.type"),
-        (format!("type={MEMBERSHIP}&role=supervisor"), "chain.role"),
+        (format!("type={MEMBERSHIP}&role=king"), "chain.role"),
         ("as=body".to_owned(), "chain.kind"),
         ("at=9999-01-01T00:00:00Z".to_owned(), "chain.expired"),
     ] {
