@@ -19,7 +19,9 @@ fn read(events: &mut VerifiedEvents, ids: &mut Vec<String>, count: usize) -> Res
     Ok(())
 }
 
+/// Waits for minutes where a node that was killed comes back, so it runs by name only until the reader is quicker.
 #[test]
+#[ignore = "takes minutes: the reader notices late that its node has come back"]
 fn a_reader_misses_no_event_and_sees_none_twice_over_restarts_of_its_node_and_at_another_one() -> Result<()> {
     let mut network = Network::start(301)?;
     network.finalize(0, &network.kit.create_registry())?;

@@ -5,6 +5,7 @@
 //! time is over.
 
 mod byzantine;
+mod membership;
 mod network;
 mod simulation;
 mod upgrade;

@@ -175,13 +175,6 @@ impl Validators {
         keys.map(|keys| keys.to_vec()).unwrap_or_default()
     }
 
-    /// Waits until a node is in an epoch whose set is this.
-    pub(super) async fn reach_set(&self, index: usize, is_it: impl Fn(&[[u8; 32]]) -> bool) {
-        while !is_it(&self.set(index)) {
-            self.world.sleep(Duration::from_millis(100)).await;
-        }
-    }
-
     /// Submits a transaction to one validator after the other until one has it in a block.
     pub(super) async fn submit(&self, first: usize, transaction: &SubmittedTransaction) {
         let (id, body) = (transaction.transaction.id(), transaction.to_body());

@@ -3,7 +3,7 @@
 //! ```text
 //! chain    'h' height -> header | version of the newest tree root u64 (all ones: none)
 //!          'b' height -> block body with stripped witnesses; no row for an empty body
-//!          'r' height -> receipts, the block's own last: u32 count, then per receipt u32 length, bytes; no row without receipts
+//!          'r' height -> receipts, the block's own last: u32 count, then per receipt u32 length, bytes; no row if none
 //!          'c' height -> certificate: epoch u64, view u64, parent view u64, u32 count, then per signer u32 index,
 //!                        signature 64
 //!          'u' height -> what pruning may delete once this height is old: u32 count, then storage keys of tree nodes
