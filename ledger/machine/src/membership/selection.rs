@@ -4,7 +4,7 @@
 //! 1. Who leaves: first whoever lost its standing, then the suspended, then those that asked to; then the juniors above
 //!    the caps per sector and region, and those above `sizeMax`.
 //! 2. At most f of them leave at once (one, if the set tolerates no fault), and only as many as leave the set, with
-//!       those that join, no smaller than `sizeMin` (or than it was, if it was smaller).
+//!    those that join, no smaller than `sizeMin` (or than it was, if it was smaller).
 //! 3. Candidates join in the order of their registration while there is room below `sizeMax` and the caps of their
 //!    sector and region allow it, and only as many as the new set tolerates faults: so those that stay are a quorum
 //!    of the new set by themselves, even if no newcomer is there. Below four validators one may join at a time.

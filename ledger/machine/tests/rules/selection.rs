@@ -175,7 +175,7 @@ proptest! {
                 || places.iter().filter(|other| other.1 == place.1).count() > parameters.per_region_max as usize
         };
         let has_to_leave = seats.iter().any(|seat| seat.leaving.is_some())
-            || places.iter().any(|place| over_cap(place))
+            || places.iter().any(over_cap)
             || settled.len() > parameters.size_max as usize;
         prop_assert!(!has_to_leave || settled.len() <= size_min.max(1), "{} stay", settled.len());
     }
