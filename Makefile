@@ -16,7 +16,7 @@ CLIPPY_ALLOWED = -A clippy::type_complexity -A clippy::too_many_arguments -A cli
 	-A clippy::drop_non_drop -A clippy::filter_map_bool_then -A clippy::unit_arg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint interop soak simulate bench generate clean
+.PHONY: help setup build demo test lint interop soak simulate fuzz bench generate clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -40,6 +40,9 @@ lint: setup ## formatting and warnings
 
 simulate: setup ## fresh seeds of the deterministic simulation for SECONDS (default 60) per scenario
 	AVAL_SOAK_SECONDS=$(or $(SECONDS),60) cargo test --release --locked --workspace simulation_ -- --nocapture
+
+fuzz: setup ## every decoder under libFuzzer for SECONDS (default 60) each; needs a nightly compiler
+	./tests/fuzz/run $(or $(SECONDS),60)
 
 interop: setup ## SD-JWT libraries of Python and JavaScript, which are installed for it
 	cargo test --release --locked --workspace --test interop -- --ignored

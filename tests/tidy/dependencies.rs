@@ -53,7 +53,7 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates at the top that may link anything of ours.
-const FREE: &[&str] = &["aval-tests", "aval-examples"];
+const FREE: &[&str] = &["aval-tests", "aval-fuzz", "aval-examples"];
 
 /// Third-party crates that exactly one crate of ours may link.
 const CONFINED: &[(&str, &str)] =
@@ -232,4 +232,37 @@ fn licence(tokens: &[&str], position: &mut usize) -> bool {
         *position += 2;
     }
     LICENCES.contains(&name.as_str())
+}
+
+/// Packages of the fuzzing programs that the product does not have, with their licences. Nothing of them is in any
+/// program that is shipped.
+const OF_FUZZING_ALONE: &[(&str, &str)] = &[
+    ("arbitrary", "MIT OR Apache-2.0"),
+    ("aval-libfuzzer", "Apache-2.0"),
+    // The runtime of libFuzzer, which is a part of LLVM, under LLVM's former permissive licence.
+    ("libfuzzer-sys", "(MIT OR Apache-2.0) AND NCSA"),
+];
+
+/// Name and version of every package of a lock file.
+fn locked(path: &str) -> BTreeSet<(String, String)> {
+    let text = crate::read(std::path::Path::new(path));
+    let value = |line: &str, name: &str| Some(line.strip_prefix(name)?.trim_matches([' ', '=', '"']).to_owned());
+    let packages = text.split("[[package]]").skip(1);
+    let pair = |package: &str| {
+        let name = package.lines().find_map(|line| value(line, "name"))?;
+        Some((name, package.lines().find_map(|line| value(line, "version"))?))
+    };
+    packages.filter_map(pair).collect()
+}
+
+#[test]
+fn what_is_fuzzed_is_what_is_shipped() {
+    let shipped = locked("Cargo.lock");
+    let fuzzed = locked("tests/fuzz/libfuzzer/Cargo.lock");
+    assert!(fuzzed.iter().any(|(name, _)| name == "aval-types"), "the lock file is not read");
+    let foreign: Vec<_> = fuzzed
+        .difference(&shipped)
+        .filter(|(name, _)| !OF_FUZZING_ALONE.iter().any(|(known, _)| known == name))
+        .collect();
+    assert!(foreign.is_empty(), "other packages or versions than the product has: {foreign:?}");
 }

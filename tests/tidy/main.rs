@@ -3,6 +3,7 @@
 //! Each rule is a test of its own, so that a failure names what is wrong and where.
 
 mod dependencies;
+mod security;
 mod sources;
 
 use std::path::{Path, PathBuf};

@@ -82,7 +82,17 @@ enum Place {
     Loopback,
 }
 
-/// Where a URL leads, as far as its text tells. What a name resolves to is the caller's business.
+/// Whether an address is neither of this machine nor of a private network. For what a name resolves to, which is the
+/// caller's business: [`UrlPolicy`] sees the text of a URL alone.
+pub fn is_public(address: IpAddr) -> bool {
+    let place = match address {
+        IpAddr::V4(address) => place_of_v4(address),
+        IpAddr::V6(address) => place_of_v6(address),
+    };
+    place == Place::Public
+}
+
+/// Where a URL leads, as far as its text tells.
 fn place(url: &Url) -> Place {
     match url.host() {
         Some(Host::Domain(name)) => {
