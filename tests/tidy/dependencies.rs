@@ -246,7 +246,8 @@ const OF_FUZZING_ALONE: &[(&str, &str)] = &[
 /// Name and version of every package of a lock file.
 fn locked(path: &str) -> BTreeSet<(String, String)> {
     let text = crate::read(std::path::Path::new(path));
-    let value = |line: &str, name: &str| Some(line.strip_prefix(name)?.trim_matches([' ', '=', '"']).to_owned());
+    let value =
+        |line: &str, name: &str| Some(line.strip_prefix(name)?.trim_matches([' ', '=', '"']).to_owned());
     let packages = text.split("[[package]]").skip(1);
     let pair = |package: &str| {
         let name = package.lines().find_map(|line| value(line, "name"))?;

@@ -218,7 +218,7 @@ impl Http {
         let mut body = Vec::new();
         // The limit counts what is read here, whatever the transfer encoding made of it.
         let mut reader = response.into_body().into_reader().take(self.response_bytes_max + 1);
-        reader.read_to_end(&mut body).map_err(|error| self.broken(ureq::Error::Io(error)))?;
+        reader.read_to_end(&mut body).map_err(|error| self.broken(ureq::Error::from(error)))?;
         if body.len() as u64 > self.response_bytes_max {
             return Err(ClientError::TooLarge { limit: self.response_bytes_max });
         }

@@ -1,5 +1,5 @@
-//! Writes what `run` gives to libFuzzer into a folder: for each target its seeds, a dictionary of the words in them, and
-//! a line in `targets` with its name and the longest input.
+//! Writes what `run` gives to libFuzzer into a folder: for each target its seeds, a dictionary of the words in them,
+//! and a line in `targets` with its name and the longest input.
 
 use std::collections::BTreeSet;
 use std::path::Path;

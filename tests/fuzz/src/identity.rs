@@ -80,7 +80,7 @@ pub(crate) fn operation(bytes: &[u8]) -> bool {
     let version = operation.version_id();
     let network = operation.did().network();
     if let Operation::Create(create) = &operation {
-        let keys: Vec<PublicKey> = create.control.keys.iter().copied().collect();
+        let keys = create.control.keys.to_vec();
         if let Ok(record) = rules::apply(None, network, &operation, &keys, 1) {
             assert_eq!((&record.did, &record.version_id), (operation.did(), &version));
             assert!(rules::apply(Some(&record), network, &operation, &keys, 2).is_err(), "made twice");

@@ -4,8 +4,8 @@
 //! spellings, to one that decodes to the same value; what verifies verifies after a round trip; two ways to the same
 //! answer agree. Each property is an assertion, so that a violation is a finding like any crash.
 //!
-//! The same functions run in two places: under libFuzzer (`libfuzzer/`, `make fuzz`), and in the ordinary tests over the
-//! seeds of [`Target::seeds`], over what fuzzing found worth keeping (`corpus/`), and over damaged copies of both.
+//! The same functions run in two places: under libFuzzer (`libfuzzer/`, `make fuzz`), and in the ordinary tests over
+//! the seeds of [`Target::seeds`], over what fuzzing found worth keeping (`corpus/`), and over damaged copies of both.
 
 mod documents;
 mod identity;

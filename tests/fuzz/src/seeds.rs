@@ -180,7 +180,7 @@ pub(crate) fn audits() -> Vec<Vec<u8>> {
     let network = kit.network().clone();
     let mut keys = kit.validator_keys().to_vec();
     keys.sort_by_key(SigningKey::public);
-    let transactions = vec![kit.create_registry()];
+    let transactions = [kit.create_registry()];
     let checked: Vec<_> = transactions.iter().map(|one| kit.checked(one.clone())).collect();
     let context = kit.next_context();
     let executed = kit.apply_block(&checked).expect("the registry can be made");

@@ -1,4 +1,5 @@
-//! The bodies of the fuzz targets in the ordinary tests: over the seeds, over what fuzzing found, and over damaged copies.
+//! The bodies of the fuzz targets in the ordinary tests: over the seeds, over what fuzzing found, and over damaged
+//! copies.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
