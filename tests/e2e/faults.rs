@@ -7,6 +7,9 @@ use aval_machine::testkit::Party;
 use aval_tests::network::{Network, PATIENCE};
 use aval_tests::process::eventually;
 use aval_types::TransactionId;
+use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Companies with a DID and a live grant.
@@ -159,4 +162,138 @@ fn a_validator_stops_in_order_when_told_to() -> Result<()> {
     let mut companies = members(&network, 0..2)?;
     let ids = update_all(&network, &mut companies, 0, 2)?;
     wait_final(&network, 0, &ids)
+}
+
+/// A node's home on a small file system of its own.
+struct SmallDisk {
+    home: PathBuf,
+}
+
+impl SmallDisk {
+    /// Puts the files that are in the home on a file system of so many MiB.
+    fn under(home: PathBuf, mib: u32) -> Result<Self> {
+        let files: Vec<_> = std::fs::read_dir(&home)?.collect::<Result<_, _>>()?;
+        let files: Vec<_> = files
+            .iter()
+            .map(|file| Ok((file.path(), std::fs::read(file.path())?, file.metadata()?.permissions())))
+            .collect::<Result<_>>()?;
+        let size = format!("size={mib}m,mode=0700");
+        let mut mount = Command::new("mount");
+        let status = mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&home).status()?;
+        ensure!(status.success(), "mounting needs the rights of root");
+        let disk = Self { home };
+        for (path, bytes, permissions) in files {
+            std::fs::write(&path, bytes)?;
+            std::fs::set_permissions(&path, permissions)?;
+        }
+        Ok(disk)
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) -> Result<()> {
+        let mut filler = std::fs::File::create(self.home.join("filler"))?;
+        let mut chunk = vec![1; 1024 * 1024];
+        loop {
+            match filler.write(&chunk) {
+                Ok(_) => {}
+                Err(_) if chunk.len() > 1 => chunk.truncate(chunk.len() / 2),
+                Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Gives the room back.
+    fn empty(&self) -> Result<()> {
+        Ok(std::fs::remove_file(self.home.join("filler"))?)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: whoever still has a file open there keeps it until it closes it.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.home).status();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_its_node_with_a_clear_sentence_and_it_goes_on_when_there_is_room() -> Result<()> {
+    let mut network = Network::prepare(206, |_| {})?;
+    let disk = SmallDisk::under(network.home(3), 96)?;
+    for index in 0..network.size() {
+        network.start_node(index)?;
+    }
+    network.wait_ready()?;
+    let mut companies = members(&network, 0..40)?;
+    disk.fill()?;
+    let mut submitted = Vec::new();
+    let mut revision = 50;
+    let ended = eventually("the node with the full disk ends", PATIENCE, || {
+        submitted.extend(update_all(&network, &mut companies, 0, revision)?);
+        wait_final(&network, 0, &submitted)?;
+        revision += 1;
+        network.ended(3)
+    })?;
+    ensure!(ended.code() == Some(1), "{ended}");
+    let log = std::fs::read_to_string(network.folder().join("node-3.log"))?;
+    let sentence = log.lines().rev().find(|line| line.starts_with("avald: ")).context("no sentence")?;
+    ensure!(sentence.contains("No space left"), "{sentence}");
+    ensure!(!log.contains("panicked"), "{log}");
+    println!("{sentence}");
+
+    disk.empty()?;
+    network.start_node(3)?;
+    network.wait_node_ready(3)?;
+    wait_final(&network, 3, &submitted)?;
+    let (height, _) = network.head(0)?;
+    network.ensure_agreement(height)
+}
+
+/// The library that stands between a program and its wall clock (Debian package `faketime`).
+fn clock_library() -> Result<PathBuf> {
+    let folder = format!("/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", std::env::consts::ARCH);
+    let library = PathBuf::from(folder);
+    ensure!(library.exists(), "{} is missing: `make setup` installs it", library.display());
+    Ok(library)
+}
+
+#[test]
+fn a_wall_clock_that_jumps_an_hour_ahead_and_back_stops_nobody_and_its_node_follows_again() -> Result<()> {
+    let mut network = Network::prepare(207, |options| {
+        options.parameters.leader_timeout_ms = 500;
+        // A validator whose clock is wrong proposes nothing that others take.
+        options.parameters.validators.service_level_percent = 0;
+    })?;
+    let (library, clock) = (clock_library()?, network.folder().join("clock"));
+    let set = |offset: &str| std::fs::write(&clock, offset);
+    set("+0")?;
+    let path = |path: &std::path::Path| path.to_str().map(str::to_owned).context("a UTF-8 path");
+    network.set_environment(
+        3,
+        &[
+            ("LD_PRELOAD", &path(&library)?),
+            ("FAKETIME_TIMESTAMP_FILE", &path(&clock)?),
+            ("FAKETIME_CACHE_DURATION", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ],
+    );
+    for index in 0..network.size() {
+        network.start_node(index)?;
+    }
+    network.wait_ready()?;
+    let mut companies = members(&network, 0..6)?;
+    for (revision, offset) in (60..).zip(["+3600", "-3600", "+0"]) {
+        set(offset)?;
+        // The library looks at the file once in a second.
+        std::thread::sleep(Duration::from_millis(1500));
+        let ids = update_all(&network, &mut companies, 0, revision)?;
+        for node in 0..3 {
+            wait_final(&network, node, &ids)?;
+        }
+    }
+    let (height, _) = network.head(0)?;
+    network.wait_height(3, height)?;
+    let ids = update_all(&network, &mut companies, 3, 70)?;
+    wait_final(&network, 3, &ids)?;
+    network.ensure_agreement(network.head(0)?.0)
 }

@@ -1,8 +1,10 @@
 //! End to end: real `avald`, `aval-identityd` and `aval` processes, talking over real sockets.
 
+mod damage;
 mod faults;
 mod governance;
 mod interop;
+mod links;
 mod membership;
 mod oversight;
 mod refusals;

@@ -5,6 +5,8 @@ use aval_client::{NodeClient, TransactionStatus};
 use aval_machine::testkit::{Credential, Kit, Options, Party};
 use aval_tests::network::{Network, PATIENCE, consecutive_ports};
 use aval_tests::process::eventually;
+use aval_types::governance::Change;
+use aval_types::parameters::{ParametersChange, ValidatorChange};
 use aval_types::{NodeKind, SubmittedTransaction};
 use serde_json::Value;
 use std::sync::Arc;
@@ -19,6 +21,8 @@ const CHANGE_PATIENCE: Duration = Duration::from_secs(120);
 fn short_epochs(options: &mut Options) {
     options.parameters.heartbeat_ms = 500;
     options.parameters.validators.epoch_blocks = EPOCH_BLOCKS;
+    options.parameters.governance.notice_blocks = 1;
+    options.governor_threshold = 3;
     // On a loaded machine a validator may be slow without being at fault, and this is not what is tested here.
     options.parameters.validators.service_level_percent = 0;
 }
@@ -155,6 +159,32 @@ fn revoke(network: &Network, newcomer: &Newcomer, honest: &[usize]) -> Result<Cu
     })
 }
 
+/// The governors vote that the set has so many validators, each of another region.
+fn one_of_a_region(network: &Network, size: u32) -> Result<()> {
+    let validators = ValidatorChange {
+        size_min: Some(size),
+        size_max: Some(size),
+        per_region_max: Some(1),
+        ..ValidatorChange::default()
+    };
+    let change = ParametersChange { validators: Some(validators), ..ParametersChange::default() };
+    let governors = &network.kit.operators;
+    let execute_at = network.head(0)?.0 + 2 * EPOCH_BLOCKS;
+    let proposal = governors[0].propose(&network.kit, Change::Parameters(change), execute_at);
+    let client = network.client(0)?;
+    finalize_by(&client, &proposal).context("the proposal")?;
+    let votes: Vec<_> = governors
+        .iter()
+        .take(3)
+        .map(|governor| client.submit(&governor.vote(&network.kit, proposal.transaction.id(), true)))
+        .collect::<Result<_, _>>()?;
+    for vote in votes {
+        let status = client.wait(vote, PATIENCE)?;
+        ensure!(matches!(status, TransactionStatus::Final { .. }), "a vote is {status:?}");
+    }
+    network.wait_height(0, execute_at)
+}
+
 /// Four validators with short epochs, members that write, and what writes.
 fn start(seed: u64) -> Result<(Network, Writers)> {
     let mut chosen = None;
@@ -217,11 +247,23 @@ fn sets_change_from_four_to_seven_to_five_and_one_is_replaced_under_load() -> Re
     let replacement = join(&mut network, 4, NodeKind::Validator, "west")?;
     wait_set(&network, 0, "the replacement", |keys| keys.len() == 5 && keys.contains(&replacement.key))?;
 
+    // The governors want five regions in a set of five. Both founders that are left are of one: the junior of them
+    // stays until somebody from a fifth region waits, and then gives way.
+    ensure!(keys.contains(&founders[1]), "{keys:?}");
+    one_of_a_region(&network, 5)?;
+    let diverse = join(&mut network, 5, NodeKind::Validator, "east")?;
+    let epoch = wait_set(&network, 0, "the one of another region", |keys| keys.contains(&diverse.key))?;
+    let (_, keys) = set(&network, 0)?;
+    ensure!(keys.len() == 5 && keys.contains(&founders[0]) && !keys.contains(&founders[1]), "{keys:?}");
+    println!("replaced for diversity by epoch {epoch}");
+
     let written = writers.stop()?;
     println!("{written} writes became final meanwhile");
     ensure!(written > 0, "nothing was written");
     let (height, _) = network.head(0)?;
-    network.wait_height(replacement.index, height)?;
+    for index in [replacement.index, diverse.index] {
+        network.wait_height(index, height)?;
+    }
     for index in [2, 3, newcomers[2].index] {
         // They left or were revoked, and follow no more.
         network.kill(index);

@@ -1,5 +1,6 @@
 //! A network of real `avald` processes on loopback, made from the test kit's genesis.
 
+use crate::hosts::Hosts;
 use crate::process::{Running, eventually, program};
 use anyhow::{Context, Result, ensure};
 use aval_client::{
@@ -10,9 +11,10 @@ use aval_did::SigningKey;
 use aval_machine::testkit::{Kit, Options};
 use aval_types::{SubmittedTransaction, TransactionId};
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -33,6 +35,10 @@ pub struct Network {
     nodes: Vec<Option<Running>>,
     api_ports: Vec<u16>,
     admin_ports: Vec<u16>,
+    /// Where each runs on a host of its own.
+    hosts: Option<Hosts>,
+    /// Variables of the environment that a node is started with.
+    environment: BTreeMap<usize, Vec<(String, String)>>,
 }
 
 impl Network {
@@ -74,7 +80,24 @@ impl Network {
             admin_ports.push(admin_port);
         }
         let nodes = api_ports.iter().map(|_| None).collect();
-        Ok(Self { kit, folder, nodes, api_ports, admin_ports })
+        Ok(Self { kit, folder, nodes, api_ports, admin_ports, hosts: None, environment: BTreeMap::new() })
+    }
+
+    /// Lays out the folders of validators that run on a host each, without starting any.
+    pub fn prepare_on_hosts(seed: u64, validators: usize, change: impl FnOnce(&mut Options)) -> Result<Self> {
+        let mut network = Self::prepare(seed, |options| {
+            options.validators = validators;
+            let address = |index| SocketAddr::new(Hosts::address(index), options.port);
+            options.addresses = Some((0..validators).map(address).collect());
+            change(options);
+        })?;
+        network.hosts = Some(Hosts::new(seed, &network.api_ports)?);
+        Ok(network)
+    }
+
+    /// The hosts that the nodes run on.
+    pub fn hosts(&mut self) -> Result<&mut Hosts> {
+        self.hosts.as_mut().context("the nodes share one host")
     }
 
     /// Lays out the folder of a node that is not in the genesis file: it listens for nodes at `port` and
@@ -136,6 +159,16 @@ impl Network {
         Ok(())
     }
 
+    /// How a node ended, if it has.
+    pub fn ended(&mut self, index: usize) -> Result<Option<ExitStatus>> {
+        let node = self.nodes[index].as_mut().context("the node was started")?;
+        let status = node.status()?;
+        if status.is_some() {
+            self.nodes[index] = None;
+        }
+        Ok(status)
+    }
+
     /// The process id of a running node.
     pub fn process(&self, index: usize) -> Option<u32> {
         self.nodes[index].as_ref().map(Running::id)
@@ -143,11 +176,21 @@ impl Network {
 
     /// Starts a node's process.
     pub fn start_node(&mut self, index: usize) -> Result<()> {
-        let mut command = Command::new(program("avald")?);
+        let mut command = match &self.hosts {
+            Some(hosts) => hosts.command(index, &program("avald")?),
+            None => Command::new(program("avald")?),
+        };
         command.args(["start", "--home"]).arg(self.home(index));
+        command.envs(self.environment.get(&index).into_iter().flatten().cloned());
         let log = self.folder().join(format!("node-{index}.log"));
         self.nodes[index] = Some(Running::start(&format!("avald {index}"), command, &log)?);
         Ok(())
+    }
+
+    /// Sets variables of the environment for the next starts of a node.
+    pub fn set_environment(&mut self, index: usize, variables: &[(&str, &str)]) {
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.environment.insert(index, owned.collect());
     }
 
     /// Kills a node as a power failure would.

@@ -64,6 +64,11 @@ impl Running {
         bail!("{} did not end within {patience:?}", self.name)
     }
 
+    /// How the program ended, if it has.
+    pub fn status(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     /// Fails with the end of the log when the program has ended on its own.
     pub fn ensure_alive(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {

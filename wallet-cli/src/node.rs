@@ -3,6 +3,7 @@
 use aval_client::{AdminClient, ClientOptions};
 use aval_codec::{Hash, Json};
 use aval_did::PublicKey;
+use aval_types::Action;
 use aval_types::access::{AccessRequest, AccessToken};
 use aval_types::node::key_bytes;
 use serde::Deserialize;
@@ -39,6 +40,28 @@ pub(crate) fn run(app: &App, command: NodeCommand) -> Result<(), WalletError> {
             acting::send(app, Request { actor: &actor, action, question: "Take it out?", done })
         }
         NodeCommand::List => list(app),
+        NodeCommand::Faults => {
+            let faults = app.connection()?.ledger()?.node().faults()?;
+            app.output.data(&json!({"faults": faults}), |text| {
+                if faults.is_empty() {
+                    text.line("This node has seen no validator contradict itself since it was started.");
+                }
+                for key in faults.iter().filter_map(accused) {
+                    text.line(&format!(
+                        "{key} contradicts itself; `aval node report {key}` puts it on record"
+                    ));
+                }
+            })
+        }
+        NodeCommand::Report { key, actor } => {
+            let faults = app.connection()?.ledger()?.node().faults()?;
+            let proof = faults.into_iter().find(|fault| accused(fault).as_ref() == Some(&key));
+            let none = || WalletError::NotFound(format!("this node has no fault proof of {key}"));
+            let question =
+                "Put this fault proof on the ledger? The validator is suspended at once, for good.";
+            let done = "the validator is suspended, and the proof is on record";
+            acting::send(app, Request { actor: &actor, action: proof.ok_or_else(none)?, question, done })
+        }
         NodeCommand::Status(admin) => {
             let status = ask(app, &admin, "GET", "status", None, &[])?;
             app.output.data(&status, |text| {
@@ -84,6 +107,14 @@ pub(crate) fn run(app: &App, command: NodeCommand) -> Result<(), WalletError> {
                 text.done("the node stops");
             })
         }
+    }
+}
+
+/// Whose fault an action proves.
+fn accused(action: &Action) -> Option<String> {
+    match action {
+        Action::NodeEvidence(evidence) => Some(evidence.key.to_multikey()),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! nodes, or reads whole blocks (the bundle of an audit).
 
 use std::io::{BufRead, BufReader, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use aval_codec::{Json, Limits, json};
@@ -21,6 +22,8 @@ use crate::verified::{Verified, VerifyingClient};
 const LINE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// The longest silence of a stream that lives; nodes say something every 15 s.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
+/// Messages that were read and wait for the caller.
+const MESSAGES_MAX: usize = 32;
 /// The first pause before a reader that lost its node asks again; it doubles.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 /// The longest pause.
@@ -140,15 +143,12 @@ impl Told {
     }
 }
 
-/// A stream that is open.
-type Lines = BufReader<Box<dyn Read + Send + Sync>>;
-
 /// Reads events from a node, and goes on where it was after every interruption.
 pub struct EventReader {
     node: NodeClient,
     query: EventQuery,
     with_proof: bool,
-    lines: Option<Lines>,
+    messages: Option<Receiver<Result<Message, ClientError>>>,
     newest: Option<EventPlace>,
 }
 
@@ -161,7 +161,7 @@ impl std::fmt::Debug for EventReader {
 impl EventReader {
     /// Prepares to read; nothing is sent yet.
     pub fn new(node: NodeClient, query: EventQuery, with_proof: bool) -> Self {
-        Self { node, query, with_proof, lines: None, newest: None }
+        Self { node, query, with_proof, messages: None, newest: None }
     }
 
     /// What to give as [`EventQuery::after`] in order to go on here in another run.
@@ -175,66 +175,83 @@ impl EventReader {
         let end = Instant::now() + patience;
         let mut pause = PAUSE_FIRST;
         loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let failed = match self.attempt(left.clamp(PAUSE_FIRST, SILENCE_MAX)) {
-                Ok(Some(event)) => return Ok(Some(event)),
-                Ok(None) => None,
+            let failed = match self.attempt(end) {
+                Ok(Attempt::Event(event)) => return Ok(Some(*event)),
+                Ok(Attempt::OutOfPatience) => return Ok(None),
+                Ok(Attempt::Ended) => None,
                 Err(error) if error.is_retryable() => Some(error),
                 Err(error) => return Err(error),
             };
-            self.lines = None;
             if Instant::now() + pause >= end {
                 return failed.map_or(Ok(None), Err);
             }
-            if failed.is_some() {
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(PAUSE_MAX);
-            } else {
-                pause = PAUSE_FIRST;
-            }
+            std::thread::sleep(pause);
+            pause = if failed.is_some() { (pause * 2).min(PAUSE_MAX) } else { PAUSE_FIRST };
         }
     }
 
-    /// One connection, up to the next event; `None` at its end.
-    fn attempt(&mut self, silence: Duration) -> Result<Option<LedgerEvent>, ClientError> {
-        let mut lines = match self.lines.take() {
-            Some(lines) => lines,
-            None => self.connect(silence)?,
+    /// One connection, up to the next event. It stays open for the next call unless it ended or failed.
+    fn attempt(&mut self, end: Instant) -> Result<Attempt, ClientError> {
+        let messages = match self.messages.take() {
+            Some(messages) => messages,
+            None => self.connect()?,
         };
-        let mut message = Message::default();
-        while let Some(line) = read_line(&mut lines)? {
-            if !line.is_empty() {
-                message.field(&line);
-                continue;
-            }
-            let Message { id, data } = std::mem::take(&mut message);
-            let Some(data) = data else {
+        loop {
+            let message = match messages.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(message) => message?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(Attempt::Ended),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.messages = Some(messages);
+                    return Ok(Attempt::OutOfPatience);
+                }
+            };
+            let Some(data) = message.data else {
                 // How far the stream is, without an event.
-                self.query.after = id.or(self.query.after.take());
+                self.query.after = message.id.or(self.query.after.take());
                 continue;
             };
-            let told: Told = json::from_slice(data.as_bytes(), Limits::bytes(LINE_BYTES_MAX as usize))
-                .map_err(|error| ClientError::Malformed(error.to_string()))?;
-            let event = told.read()?;
-            if self.newest.is_some_and(|newest| event.place <= newest) {
-                return Err(ClientError::Contradiction("an event came twice, or out of its order"));
-            }
-            self.newest = Some(event.place);
-            self.query.after = Some(event.place.id());
-            self.lines = Some(lines);
-            return Ok(Some(event));
+            let event = self.take(&data)?;
+            self.messages = Some(messages);
+            return Ok(Attempt::Event(Box::new(event)));
         }
-        Ok(None)
     }
 
-    fn connect(&self, silence: Duration) -> Result<Lines, ClientError> {
+    /// Reads an event and remembers its place.
+    fn take(&mut self, data: &str) -> Result<LedgerEvent, ClientError> {
+        let told: Told = json::from_slice(data.as_bytes(), Limits::bytes(LINE_BYTES_MAX as usize))
+            .map_err(|error| ClientError::Malformed(error.to_string()))?;
+        let event = told.read()?;
+        if self.newest.is_some_and(|newest| event.place <= newest) {
+            return Err(ClientError::Contradiction("an event came twice, or out of its order"));
+        }
+        self.newest = Some(event.place);
+        self.query.after = Some(event.place.id());
+        Ok(event)
+    }
+
+    /// Opens a stream. A thread reads it, since a read that waits cannot be left when the caller's patience is over;
+    /// it ends with the stream, or with the first message that nobody takes.
+    fn connect(&self) -> Result<Receiver<Result<Message, ClientError>>, ClientError> {
         let parameters = self.query.parameters(self.with_proof);
         let parameters: Vec<(&str, &str)> =
             parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let last = self.query.after.as_deref().map(|id| ("last-event-id", id));
-        let stream = self.node.stream(&["v1", "events"], &parameters, "text/event-stream", last, silence)?;
-        Ok(BufReader::new(stream))
+        let body =
+            self.node.stream(&["v1", "events"], &parameters, "text/event-stream", last, SILENCE_MAX)?;
+        let (sender, messages) = sync_channel(MESSAGES_MAX);
+        std::thread::Builder::new()
+            .name("events".to_owned())
+            .spawn(move || read_messages(BufReader::new(body), &sender))
+            .map_err(|error| ClientError::Request(format!("no thread for the stream: {error}")))?;
+        Ok(messages)
     }
+}
+
+/// What one connection gave.
+enum Attempt {
+    Event(Box<LedgerEvent>),
+    OutOfPatience,
+    Ended,
 }
 
 /// A message while its lines are read.
@@ -257,10 +274,32 @@ impl Message {
     }
 }
 
+/// Reads messages until the stream ends or breaks, says nothing for too long, or nobody wants more.
+fn read_messages(mut bytes: impl BufRead, sender: &SyncSender<Result<Message, ClientError>>) {
+    let mut message = Message::default();
+    loop {
+        match read_line(&mut bytes) {
+            Ok(Some(line)) if line.is_empty() => {
+                if sender.send(Ok(std::mem::take(&mut message))).is_err() {
+                    return;
+                }
+            }
+            Ok(Some(line)) => message.field(&line),
+            // The next connection goes on.
+            Ok(None) => return,
+            Err(error) => {
+                // Whoever is told of it is gone if this fails.
+                let _ = sender.send(Err(error));
+                return;
+            }
+        }
+    }
+}
+
 /// A line without its end; `None` at the end of the stream, where an unfinished line is worth nothing.
-fn read_line(lines: &mut Lines) -> Result<Option<String>, ClientError> {
+fn read_line(bytes: &mut impl BufRead) -> Result<Option<String>, ClientError> {
     let mut line = Vec::new();
-    match lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+    match bytes.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
         // The connection broke, or nothing came for too long: the next one goes on.
         Err(_) | Ok(0) => return Ok(None),
         Ok(_) => {}

@@ -9,7 +9,7 @@ use aval_codec::Json;
 use aval_did::Did;
 use aval_did::resolution::{RESULT_MEDIA_TYPE, VersionSelector, format_time_ms};
 use aval_proof::{LedgerProof, TrustChain};
-use aval_types::{SubmittedTransaction, TransactionId};
+use aval_types::{Action, SubmittedTransaction, TransactionId};
 use serde::Deserialize;
 
 use crate::error::ClientError;
@@ -230,6 +230,18 @@ impl NodeClient {
     /// What the node says about itself.
     pub fn status(&self) -> Result<NodeStatus, ClientError> {
         self.get(&["v1", "status"], &[])?.json()
+    }
+
+    /// Fault proofs that the node has seen, as actions `node.evidence`. The ledger checks one when it is sent.
+    pub fn faults(&self) -> Result<Vec<Action>, ClientError> {
+        #[derive(Deserialize)]
+        struct Faults {
+            faults: Vec<Json>,
+        }
+        let Faults { faults } = self.get_json(&["v1", "faults"], &[])?;
+        let read =
+            |fault| Action::from_json(fault).map_err(|error| ClientError::Malformed(error.to_string()));
+        faults.into_iter().map(read).collect()
     }
 
     /// Any answer of the node interface, filled into a type.

@@ -95,7 +95,7 @@ pub fn authorize_under<S: StateRead + ?Sized>(
     checked: &Checked,
     context: &BlockContext,
 ) -> Result<Result<Admitted, Reject>, StateError> {
-    let view = View::new(state);
+    let view = View::sharing(state, &constitution.memo);
     let outcome = Case::new(&view, constitution, checked, context, false).decide();
     conclude(checked, outcome, view)
 }

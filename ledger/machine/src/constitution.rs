@@ -11,6 +11,7 @@ use aval_types::governance::PolicyRecord;
 use aval_types::supervision::HoldInForce;
 use serde::de::DeserializeOwned;
 
+use crate::memo::Memo;
 use crate::policy::Policy;
 use crate::state::{StateError, StateRead};
 use crate::state_key;
@@ -31,6 +32,8 @@ pub struct Constitution {
     pub policy_since: u64,
     /// The holds that were not released; some may have expired.
     pub holds: Vec<HoldInForce>,
+    /// What else of this state has been read already.
+    pub(crate) memo: Memo,
 }
 
 impl Constitution {
@@ -43,6 +46,7 @@ impl Constitution {
             policy: policy(state, record.hash)?,
             policy_since: record.height,
             holds: optional(state, state_key::HOLDS)?.unwrap_or_default(),
+            memo: Memo::default(),
         })
     }
 

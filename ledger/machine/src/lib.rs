@@ -58,6 +58,7 @@ pub mod genesis;
 pub mod governance;
 mod grant;
 pub mod membership;
+mod memo;
 pub mod memory;
 pub mod policy;
 mod quota;

@@ -24,8 +24,8 @@ pub(crate) fn value<S: StateRead + ?Sized>(
     index: u64,
 ) -> Result<Option<u8>, StateError> {
     let Some(place) = place(record, index) else { return Ok(None) };
-    let chunk = view.bytes(&state_key::status(&record.id, list, place.chunk))?;
-    Ok(Some(place.value(chunk.as_deref().unwrap_or_default())))
+    let chunk = view.shared_bytes(&state_key::status(&record.id, list, place.chunk))?;
+    Ok(Some(place.value(chunk.as_ref().as_deref().unwrap_or_default())))
 }
 
 /// Applies all changes or none; returns how many entries have another value now.

@@ -102,11 +102,6 @@ pub fn deny_node(key: &[u8; 32]) -> String {
     format!("deny/node/{}", Hash::new(*key))
 }
 
-/// The keys of all registered nodes, in the order of their registration.
-pub const NODES: &str = "nodes";
-
-/// Who was seen in the present epoch.
-pub const PARTICIPATION: &str = "participation";
 /// The denial of a DID or a node; there is none of an action, or of a node whose key is not an Ed25519 key.
 pub fn denial(target: &Target) -> Option<String> {
     match target {
@@ -115,6 +110,12 @@ pub fn denial(target: &Target) -> Option<String> {
         Target::Node(_) | Target::Action(_) => None,
     }
 }
+
+/// The keys of all registered nodes, in the order of their registration.
+pub const NODES: &str = "nodes";
+
+/// Who was seen in the present epoch.
+pub const PARTICIPATION: &str = "participation";
 
 /// The proposals without an outcome.
 pub const PROPOSALS: &str = "proposals";

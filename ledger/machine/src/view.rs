@@ -4,7 +4,9 @@
 //! same answer. Execution leans on this to authorize a whole block in parallel and to decide again only what was
 //! overtaken.
 
+use std::any::Any;
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use aval_did::{Did, DidRecord, PublicKey};
 use aval_types::governance::{OpenProposal, ProposalRecord, Upgrade};
@@ -16,18 +18,26 @@ use aval_types::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::memo::Memo;
 use crate::state::{StateError, StateRead};
 use crate::state_key;
 
 /// Typed reads of one state that remember their keys.
 pub(crate) struct View<'state, S: ?Sized> {
     state: &'state S,
+    /// What others have read of the same state.
+    memo: Option<&'state Memo>,
     reads: RefCell<Vec<Vec<u8>>>,
 }
 
 impl<'state, S: StateRead + ?Sized> View<'state, S> {
     pub(crate) fn new(state: &'state S) -> Self {
-        Self { state, reads: RefCell::default() }
+        Self { state, memo: None, reads: RefCell::default() }
+    }
+
+    /// A view that shares what it reads with others of the same state.
+    pub(crate) fn sharing(state: &'state S, memo: &'state Memo) -> Self {
+        Self { state, memo: Some(memo), reads: RefCell::default() }
     }
 
     /// The keys that were asked for, whether or not they had a value.
@@ -48,7 +58,7 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
     }
 
     pub(crate) fn accreditation(&self, did: &Did) -> Result<Option<AccreditationRecord>, StateError> {
-        self.value(state_key::accreditation(did))
+        self.shared(state_key::accreditation(did))
     }
 
     pub(crate) fn schema(&self, schema: &SchemaHash) -> Result<Option<SchemaRecord>, StateError> {
@@ -69,11 +79,11 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
     }
 
     pub(crate) fn registry(&self, id: &RegistryId) -> Result<Option<RegistryRecord>, StateError> {
-        self.value(state_key::registry(id))
+        self.shared(state_key::registry(id))
     }
 
     pub(crate) fn list(&self, uri: &str) -> Result<Option<ListRecord>, StateError> {
-        self.value(state_key::list(uri))
+        self.shared(state_key::list(uri))
     }
 
     pub(crate) fn node(&self, key: &PublicKey) -> Result<Option<NodeRecord>, StateError> {
@@ -132,10 +142,39 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
         parameters.ok_or_else(|| StateError::damaged(state_key::PARAMETERS, "it is missing"))
     }
 
-    /// Raw bytes: chunks of status lists are not JSON.
+    /// Raw bytes.
     pub(crate) fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, StateError> {
         let value = self.state.read(key.as_bytes())?;
         self.reads.borrow_mut().push(key.as_bytes().to_vec());
+        Ok(value)
+    }
+
+    /// Raw bytes that many ask for: chunks of status lists, which are not JSON.
+    pub(crate) fn shared_bytes(&self, key: &str) -> Result<Arc<Option<Vec<u8>>>, StateError> {
+        self.remembered(key, || self.bytes(key).map(Arc::new))
+    }
+
+    /// A value that many ask for.
+    fn shared<T>(&self, key: String) -> Result<Option<T>, StateError>
+    where
+        T: DeserializeOwned + Any + Clone + Send + Sync,
+    {
+        self.remembered(&key.clone(), || self.value(key))
+    }
+
+    fn remembered<T>(&self, key: &str, read: impl FnOnce() -> Result<T, StateError>) -> Result<T, StateError>
+    where
+        T: Any + Clone + Send + Sync,
+    {
+        let Some(memo) = self.memo else { return read() };
+        let mut was_read = false;
+        let value = memo.get_or_read(key, || {
+            was_read = true;
+            read()
+        })?;
+        if !was_read {
+            self.reads.borrow_mut().push(key.as_bytes().to_vec());
+        }
         Ok(value)
     }
 

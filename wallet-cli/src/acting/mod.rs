@@ -19,7 +19,7 @@ use crate::error::WalletError;
 use crate::home;
 use crate::ledger::{Dated, Ledger, Settled, receipt_json};
 use crate::output::{Text, date_time};
-use crate::vault::{OperationKind, StoredTransaction, TransactionState};
+use crate::vault::{OperationKind, StoredTransaction};
 
 pub(crate) use actor::Actor;
 
@@ -147,18 +147,10 @@ pub(crate) fn carry_out_as(
     let receipt = match actor.vault() {
         Some(vault) => {
             let did = actor.did().to_string();
-            let note = StoredTransaction {
-                id: id.clone(),
-                kind: OperationKind::Send,
-                did: did.clone(),
-                genesis: network.genesis().to_string(),
-                signed_s: now_s(),
-                state: TransactionState::Pending,
-                code: None,
-                receipt: None,
-            };
+            let genesis = network.genesis().to_string();
+            let note = StoredTransaction::pending(id.clone(), OperationKind::Send, &did, &genesis, now_s());
             vault.update(|contents| {
-                contents.transactions.push(note);
+                contents.note(note);
                 Ok::<_, WalletError>(())
             })?;
             settle::carry_out(app, vault, &ledger, &did, &submitted)?

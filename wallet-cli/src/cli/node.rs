@@ -33,6 +33,16 @@ pub enum NodeCommand {
     },
     /// Registered nodes
     List,
+    /// Fault proofs that the node has seen: votes with which a validator contradicts itself
+    Faults,
+    /// Put the fault proof of a validator on the ledger: it is suspended at once, for good
+    Report {
+        /// The validator's network key, a multikey
+        key: String,
+        /// Who acts.
+        #[command(flatten)]
+        actor: ActorArgs,
+    },
     /// How a node is, by its interface for the operator
     Status(AdminArgs),
     /// The members of the network as a node sees them, and why each is admitted

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::WalletError;
-use crate::vault::{DidState, OperationKind, PendingOperation, StoredTransaction, TransactionState};
+use crate::vault::{DidState, OperationKind, PendingOperation, StoredTransaction};
 
 /// How far back the validity window begins: a block's time may be a little behind this machine's clock.
 const WINDOW_BACK_S: i64 = 30;
@@ -188,15 +188,6 @@ impl Signed {
 
     /// The vault's entry of the transaction.
     pub(crate) fn entry(&self, did: &str, genesis: &str, now_s: i64) -> StoredTransaction {
-        StoredTransaction {
-            id: self.id.to_string(),
-            kind: self.kind,
-            did: did.to_owned(),
-            genesis: genesis.to_owned(),
-            signed_s: now_s,
-            state: TransactionState::Pending,
-            code: None,
-            receipt: None,
-        }
+        StoredTransaction::pending(self.id.to_string(), self.kind, did, genesis, now_s)
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn note(
         )));
     }
     entry.pending = Some(signed.pending());
-    contents.transactions.push(signed.entry(did, genesis, now_s()));
+    contents.note(signed.entry(did, genesis, now_s()));
     Ok(())
 }
 

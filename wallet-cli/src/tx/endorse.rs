@@ -18,7 +18,7 @@ use crate::home;
 use crate::keys::KeyRing;
 use crate::ledger::Settled;
 use crate::output::{Text, date_time};
-use crate::vault::{OperationKind, StoredTransaction, TransactionState};
+use crate::vault::{OperationKind, StoredTransaction};
 
 /// A larger file is no transaction.
 const FILE_BYTES_MAX: usize = 256 * 1024;
@@ -69,20 +69,10 @@ pub(super) fn endorse(app: &App, file: &Path, yes: bool) -> Result<(), WalletErr
     let submitted = partial.complete(&ring.private(key)?)?;
     let id = submitted.transaction.id();
     let did = endorser.did().to_string();
-    let note = StoredTransaction {
-        id: id.to_string(),
-        kind: OperationKind::Endorse,
-        did: did.clone(),
-        genesis: network.genesis().to_string(),
-        signed_s: now_s(),
-        state: TransactionState::Pending,
-        code: None,
-        receipt: None,
-    };
+    let genesis = network.genesis().to_string();
+    let note = StoredTransaction::pending(id.to_string(), OperationKind::Endorse, &did, &genesis, now_s());
     vault.update(|contents| {
-        if !contents.transactions.iter().any(|other| other.id == note.id) {
-            contents.transactions.push(note.clone());
-        }
+        contents.note(note.clone());
         Ok::<_, WalletError>(())
     })?;
     let receipt = settle::carry_out(app, &vault, &ledger, &did, &submitted)?;

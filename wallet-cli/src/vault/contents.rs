@@ -255,6 +255,22 @@ pub struct StoredTransaction {
     pub receipt: Option<Value>,
 }
 
+impl StoredTransaction {
+    /// A transaction that was signed now and whose outcome is not known.
+    pub fn pending(id: String, kind: OperationKind, did: &str, genesis: &str, now_s: i64) -> Self {
+        Self {
+            id,
+            kind,
+            did: did.to_owned(),
+            genesis: genesis.to_owned(),
+            signed_s: now_s,
+            state: TransactionState::Pending,
+            code: None,
+            receipt: None,
+        }
+    }
+}
+
 /// Everything in the vault.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -278,6 +294,13 @@ pub struct Contents {
 }
 
 impl Contents {
+    /// Notes a transaction, unless it is noted already.
+    pub fn note(&mut self, transaction: StoredTransaction) {
+        if !self.transactions.iter().any(|noted| noted.id == transaction.id) {
+            self.transactions.push(transaction);
+        }
+    }
+
     /// The DID whose document names the key on this path, now or once a pending operation is final.
     pub fn did_of_key(&self, path: &str) -> Option<&StoredDid> {
         let names = |state: &DidState| state.document_keys.iter().any(|key| key.path == path);

@@ -40,10 +40,12 @@
 mod accreditation;
 mod credential;
 mod draft;
+mod governance;
 mod ledger;
 mod node;
 mod party;
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aval_codec::sha256;
@@ -87,8 +89,10 @@ pub struct Options {
     pub network: String,
     /// How many validators.
     pub validators: usize,
-    /// The port of the first validator's address; the others follow.
+    /// The port of the first validator's address on loopback; the others follow.
     pub port: u16,
+    /// Where the validators listen, if not there.
+    pub addresses: Option<Vec<SocketAddr>>,
     /// Time of genesis, seconds since 1970; the kit's time begins one second later.
     pub time_s: u64,
     /// The parameters of genesis.
@@ -106,6 +110,7 @@ impl Default for Options {
             network: "test".to_owned(),
             validators: 4,
             port: 7001,
+            addresses: None,
             time_s: 1_800_000_000,
             parameters: Parameters {
                 block_bytes_max: 4 * 1024 * 1024,
@@ -296,7 +301,10 @@ fn genesis(
             name: format!("validator-{n}"),
             operator: operator.did.clone(),
             key: key.public(),
-            address: ([127, 0, 0, 1], options.port + n).into(),
+            address: match &options.addresses {
+                Some(addresses) => addresses[usize::from(n)],
+                None => ([127, 0, 0, 1], options.port + n).into(),
+            },
             sector: UNSPECIFIED.to_owned(),
             region: UNSPECIFIED.to_owned(),
         })

@@ -1,16 +1,16 @@
 //! Governance: who may propose and vote, what is counted, what happens at the height, and how nobody takes it over.
 
 use aval_codec::Hash;
-use aval_machine::testkit::{Draft, Kit, Options, Party, accredited};
+use aval_machine::testkit::{Draft, Kit, Options, accredited};
 use aval_machine::{Constitution, StateRead, execute_block, governance, state_key};
 use aval_types::accreditation::Level;
 use aval_types::genesis::Governors;
 use aval_types::governance::{
-    Change, GovernancePropose, GovernanceVote, OpenProposal, PolicyChange, ProposalRecord, ProposalResult,
-    RootAdd, RootRemove, Upgrade,
+    Change, GovernancePropose, OpenProposal, PolicyChange, ProposalRecord, ProposalResult, RootAdd,
+    RootRemove, Upgrade,
 };
 use aval_types::parameters::ParametersChange;
-use aval_types::{Action, Event, Reject, SubmittedTransaction, TransactionId};
+use aval_types::{Action, Event, Reject, TransactionId};
 
 use crate::refusal;
 
@@ -29,19 +29,10 @@ fn heartbeat(ms: u64) -> Change {
     Change::Parameters(ParametersChange { heartbeat_ms: Some(ms), ..ParametersChange::default() })
 }
 
-fn proposal(kit: &Kit, governor: &Party, change: Change, execute_at: u64) -> SubmittedTransaction {
-    let action = GovernancePropose { change, execute_at, title: "a change".to_owned() };
-    Draft::new(kit, Action::GovernancePropose(action)).sender(governor).submit()
-}
-
-fn vote(kit: &Kit, governor: &Party, proposal: TransactionId, approve: bool) -> SubmittedTransaction {
-    Draft::new(kit, Action::GovernanceVote(GovernanceVote { proposal, approve })).sender(governor).submit()
-}
-
 /// A proposal for the earliest height.
 pub(crate) fn propose(kit: &mut Kit, change: Change) -> TransactionId {
     let execute_at = kit.next_context().height + 2;
-    let submitted = proposal(kit, &kit.operators[0], change, execute_at);
+    let submitted = kit.operators[0].propose(kit, change, execute_at);
     let id = submitted.transaction.id();
     kit.expect_applied(submitted);
     id
@@ -55,7 +46,7 @@ pub(crate) fn enact(kit: &mut Kit, change: Change) -> Vec<Event> {
 }
 
 fn approve(kit: &mut Kit, id: TransactionId, count: usize) {
-    let votes: Vec<_> = (0..count).map(|n| kit.checked(vote(kit, &kit.operators[n], id, true))).collect();
+    let votes: Vec<_> = (0..count).map(|n| kit.checked(kit.operators[n].vote(kit, id, true))).collect();
     kit.apply_block(&votes).unwrap();
 }
 
@@ -111,14 +102,14 @@ fn governors_below_the_threshold_change_nothing() {
     );
     assert_eq!(kit.state().read(state_key::PARAMETERS.as_bytes()).unwrap(), before);
     assert_eq!(record(&kit, id).outcome.unwrap().result, ProposalResult::Rejected);
-    assert_eq!(refusal(&kit, Ok(vote(&kit, &kit.operators[3], id, true))), "governance.closed");
+    assert_eq!(refusal(&kit, Ok(kit.operators[3].vote(&kit, id, true))), "governance.closed");
 }
 
 #[test]
 fn votes_against_do_not_count_as_votes_for() {
     let mut kit = kit();
     let id = propose(&mut kit, heartbeat(2_000));
-    let votes: Vec<_> = (0..4).map(|n| kit.checked(vote(&kit, &kit.operators[n], id, n % 2 == 0))).collect();
+    let votes: Vec<_> = (0..4).map(|n| kit.checked(kit.operators[n].vote(&kit, id, n % 2 == 0))).collect();
     kit.apply_block(&votes).unwrap();
     assert!(matches!(pass(&mut kit)[..], [Event::GovernanceRejected { approvals: 2, .. }]));
 }
@@ -126,15 +117,15 @@ fn votes_against_do_not_count_as_votes_for() {
 #[test]
 fn a_governor_votes_once() {
     let mut kit = kit();
-    let submitted = proposal(&kit, &kit.operators[0], heartbeat(2_000), kit.next_context().height + 50);
+    let submitted = kit.operators[0].propose(&kit, heartbeat(2_000), kit.next_context().height + 50);
     let id = submitted.transaction.id();
     kit.expect_applied(submitted);
-    kit.expect_applied(vote(&kit, &kit.operators[0], id, true));
+    kit.expect_applied(kit.operators[0].vote(&kit, id, true));
     for approve in [true, false] {
-        assert_eq!(refusal(&kit, Ok(vote(&kit, &kit.operators[0], id, approve))), "governance.voted");
+        assert_eq!(refusal(&kit, Ok(kit.operators[0].vote(&kit, id, approve))), "governance.voted");
     }
     // Nor twice in one block.
-    let twice = [true, false].map(|approve| kit.checked(vote(&kit, &kit.operators[1], id, approve)));
+    let twice = [true, false].map(|approve| kit.checked(kit.operators[1].vote(&kit, id, approve)));
     let executed = execute_block(kit.state(), &kit.next_context(), &twice).unwrap();
     assert!(executed.receipts[0].is_applied() && !executed.receipts[1].is_applied());
 }
@@ -144,28 +135,25 @@ fn nobody_else_proposes_or_votes() {
     let mut kit = kit();
     let (company, _) = kit.member(1);
     let height = kit.next_context().height + 2;
-    assert_eq!(refusal(&kit, Ok(proposal(&kit, &company, heartbeat(2_000), height))), "governance.governor");
-    assert_eq!(
-        refusal(&kit, Ok(proposal(&kit, &kit.issuer, heartbeat(2_000), height))),
-        "governance.governor"
-    );
+    assert_eq!(refusal(&kit, Ok(company.propose(&kit, heartbeat(2_000), height))), "governance.governor");
+    assert_eq!(refusal(&kit, Ok(kit.issuer.propose(&kit, heartbeat(2_000), height))), "governance.governor");
     let id = propose(&mut kit, heartbeat(2_000));
-    assert_eq!(refusal(&kit, Ok(vote(&kit, &company, id, true))), "governance.governor");
+    assert_eq!(refusal(&kit, Ok(company.vote(&kit, id, true))), "governance.governor");
 }
 
 #[test]
 fn a_vote_on_nothing_or_after_the_voting_period_is_refused() {
     let mut kit = kit();
     let nothing = TransactionId(Hash::new([7; 32]));
-    assert_eq!(refusal(&kit, Ok(vote(&kit, &kit.operators[0], nothing, true))), "governance.not_found");
+    assert_eq!(refusal(&kit, Ok(kit.operators[0].vote(&kit, nothing, true))), "governance.not_found");
     let height = kit.next_context().height + 100;
-    let submitted = proposal(&kit, &kit.operators[0], heartbeat(2_000), height);
+    let submitted = kit.operators[0].propose(&kit, heartbeat(2_000), height);
     let id = submitted.transaction.id();
     kit.expect_applied(submitted);
     kit.now_s += 59;
-    kit.expect_applied(vote(&kit, &kit.operators[0], id, true));
+    kit.expect_applied(kit.operators[0].vote(&kit, id, true));
     kit.now_s += 1;
-    assert_eq!(refusal(&kit, Ok(vote(&kit, &kit.operators[1], id, true))), "governance.closed");
+    assert_eq!(refusal(&kit, Ok(kit.operators[1].vote(&kit, id, true))), "governance.closed");
 }
 
 #[test]
@@ -173,7 +161,7 @@ fn a_height_that_leaves_no_notice_or_is_out_of_sight_is_refused() {
     let kit = kit();
     let height = kit.next_context().height;
     for at in [0, height, height + 1, height + 2 + 10_000_001, (1 << 53) - 1] {
-        let submitted = proposal(&kit, &kit.operators[0], heartbeat(2_000), at);
+        let submitted = kit.operators[0].propose(&kit, heartbeat(2_000), at);
         assert_eq!(refusal(&kit, Ok(submitted)), "governance.execute_at", "{at}");
     }
 }
@@ -183,16 +171,16 @@ fn a_governor_has_so_many_open_proposals_and_a_height_takes_so_many() {
     let mut kit = kit();
     let height = kit.next_context().height + 50;
     for n in 0..8 {
-        kit.expect_applied(proposal(&kit, &kit.operators[0], heartbeat(2_000 + n), height));
+        kit.expect_applied(kit.operators[0].propose(&kit, heartbeat(2_000 + n), height));
     }
-    let ninth = proposal(&kit, &kit.operators[0], heartbeat(3_000), height + 1);
+    let ninth = kit.operators[0].propose(&kit, heartbeat(3_000), height + 1);
     assert_eq!(refusal(&kit, Ok(ninth)), "governance.too_many");
     for n in 0..8 {
-        kit.expect_applied(proposal(&kit, &kit.operators[1], heartbeat(2_000 + n), height));
+        kit.expect_applied(kit.operators[1].propose(&kit, heartbeat(2_000 + n), height));
     }
-    let seventeenth = proposal(&kit, &kit.operators[2], heartbeat(3_000), height);
+    let seventeenth = kit.operators[2].propose(&kit, heartbeat(3_000), height);
     assert_eq!(refusal(&kit, Ok(seventeenth)), "governance.agenda_full");
-    kit.expect_applied(proposal(&kit, &kit.operators[2], heartbeat(3_000), height + 1));
+    kit.expect_applied(kit.operators[2].propose(&kit, heartbeat(3_000), height + 1));
     let open: Vec<OpenProposal> =
         serde_json::from_slice(&kit.state().read(state_key::PROPOSALS.as_bytes()).unwrap().unwrap()).unwrap();
     assert_eq!(open.len(), 17);
@@ -213,7 +201,7 @@ fn a_change_that_is_impossible_never_comes_to_a_vote() {
         (Change::Upgrade(Upgrade { version: 2, height }), "governance.invalid"),
     ];
     for (change, code) in cases {
-        let submitted = proposal(&kit, &kit.operators[0], change.clone(), height);
+        let submitted = kit.operators[0].propose(&kit, change.clone(), height);
         assert_eq!(refusal(&kit, Ok(submitted)), code, "{change:?}");
     }
 }
@@ -222,7 +210,7 @@ fn a_change_that_is_impossible_never_comes_to_a_vote() {
 fn only_those_who_govern_at_the_height_are_counted() {
     let mut kit = kit();
     let later = kit.next_context().height + 8;
-    let submitted = proposal(&kit, &kit.operators[0], heartbeat(2_000), later);
+    let submitted = kit.operators[0].propose(&kit, heartbeat(2_000), later);
     let id = submitted.transaction.id();
     kit.expect_applied(submitted);
     approve(&mut kit, id, 3);
@@ -230,7 +218,7 @@ fn only_those_who_govern_at_the_height_are_counted() {
     let members = [0, 3].map(|n| kit.operators[n].did.clone()).to_vec();
     let events = enact(&mut kit, Change::Governors(Governors { threshold: 2, members }));
     assert!(matches!(events[..], [Event::GovernanceExecuted { .. }]), "{events:?}");
-    assert_eq!(refusal(&kit, Ok(vote(&kit, &kit.operators[1], id, true))), "governance.governor");
+    assert_eq!(refusal(&kit, Ok(kit.operators[1].vote(&kit, id, true))), "governance.governor");
     while kit.next_context().height < later {
         assert!(pass(&mut kit).is_empty());
     }
@@ -243,12 +231,12 @@ fn proposals_of_one_height_are_executed_in_order_and_fail_alone() {
     let height = kit.next_context().height + 3;
     let changes = [heartbeat(2_000), heartbeat(2_000), heartbeat(3_000)];
     let proposals: Vec<_> =
-        changes.into_iter().map(|change| proposal(&kit, &kit.operators[0], change, height)).collect();
+        changes.into_iter().map(|change| kit.operators[0].propose(&kit, change, height)).collect();
     let ids: Vec<TransactionId> = proposals.iter().map(|one| one.transaction.id()).collect();
     let block: Vec<_> = proposals.into_iter().map(|one| kit.checked(one)).collect();
     kit.apply_block(&block).unwrap();
     for id in &ids {
-        let votes: Vec<_> = (0..3).map(|n| kit.checked(vote(&kit, &kit.operators[n], *id, true))).collect();
+        let votes: Vec<_> = (0..3).map(|n| kit.checked(kit.operators[n].vote(&kit, *id, true))).collect();
         let context = kit.next_context();
         let executed = execute_block(kit.state(), &context, &votes).unwrap();
         assert!(executed.receipts.iter().all(|receipt| receipt.is_applied()));
@@ -256,7 +244,7 @@ fn proposals_of_one_height_are_executed_in_order_and_fail_alone() {
     let votes: Vec<_> = ids
         .iter()
         .flat_map(|id| {
-            (0..3).map(|n| kit.checked(vote(&kit, &kit.operators[n], *id, true))).collect::<Vec<_>>()
+            (0..3).map(|n| kit.checked(kit.operators[n].vote(&kit, *id, true))).collect::<Vec<_>>()
         })
         .collect();
     kit.apply_block(&votes).unwrap();
@@ -303,7 +291,7 @@ fn an_upgrade_is_scheduled_and_in_force_from_its_height_on() {
     // One at a time.
     let another = Change::Upgrade(Upgrade { version: 2, height: height + 10 });
     let at = kit.next_context().height + 2;
-    assert_eq!(refusal(&kit, Ok(proposal(&kit, &kit.operators[0], another, at))), "governance.invalid");
+    assert_eq!(refusal(&kit, Ok(kit.operators[0].propose(&kit, another, at))), "governance.invalid");
     while kit.next_context().height < height {
         assert!(pass(&mut kit).is_empty());
         assert_eq!(constitution(&kit).parameters.version, 1);
@@ -364,7 +352,7 @@ fn roots_come_and_go_by_vote_alone_and_take_what_stands_on_them_along() {
     );
     let nobody = Change::RootRemove(RootRemove { did: kit.operators[0].did.clone() });
     let at = kit.next_context().height + 2;
-    let submitted = proposal(&kit, &kit.operators[0], nobody, at);
+    let submitted = kit.operators[0].propose(&kit, nobody, at);
     assert_eq!(refusal(&kit, Ok(submitted)), "accreditation.not_found");
     // The issuer stands on the root of genesis, and the company's membership on the issuer.
     let root = kit.root.did.clone();

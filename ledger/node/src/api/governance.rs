@@ -3,6 +3,7 @@
 //! The list of open proposals and the list of holds are one entry of the state each, so a node cannot leave one out
 //! unnoticed. What is decided stays under its id.
 
+use aval_machine::state_key;
 use aval_types::TransactionId;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -10,18 +11,13 @@ use axum::response::Response;
 use super::problem::Problem;
 use super::{Context, Shared, proofs};
 
-/// The list of proposals without an outcome.
-const PROPOSALS: &str = "proposals";
-/// The list of holds that were not released.
-const HOLDS: &str = "holds";
-
 /// The proposals that have no outcome yet.
 #[utoipa::path(
     get, path = "/v1/proposals", tag = "governance",
     responses((status = 200, description = "A ledger proof (specs/wire.md) of the list, or of its absence", body = Object))
 )]
 pub(super) async fn proposals(State(context): Shared) -> Result<Response, Problem> {
-    entry(&context, PROPOSALS)
+    entry(&context, state_key::PROPOSALS)
 }
 
 /// A proposal: the change, the votes, and what became of it.
@@ -35,7 +31,7 @@ pub(super) async fn proposals(State(context): Shared) -> Result<Response, Proble
     )
 )]
 pub(super) async fn proposal(State(context): Shared, Path(id): Path<String>) -> Result<Response, Problem> {
-    entry(&context, &format!("proposal/{}", parse(&id)?))
+    entry(&context, &state_key::proposal(&parse(&id)?))
 }
 
 /// The holds of supervisors that were not released.
@@ -44,7 +40,7 @@ pub(super) async fn proposal(State(context): Shared, Path(id): Path<String>) -> 
     responses((status = 200, description = "A ledger proof (specs/wire.md) of the list, or of its absence", body = Object))
 )]
 pub(super) async fn holds(State(context): Shared) -> Result<Response, Problem> {
-    entry(&context, HOLDS)
+    entry(&context, state_key::HOLDS)
 }
 
 /// A hold: whom or what it stops, why, by which law, until when, and how it ended.
@@ -58,7 +54,7 @@ pub(super) async fn holds(State(context): Shared) -> Result<Response, Problem> {
     )
 )]
 pub(super) async fn hold(State(context): Shared, Path(id): Path<String>) -> Result<Response, Problem> {
-    entry(&context, &format!("hold/{}", parse(&id)?))
+    entry(&context, &state_key::hold(&parse(&id)?))
 }
 
 fn parse(text: &str) -> Result<TransactionId, Problem> {

@@ -175,6 +175,13 @@ impl Validators {
         keys.map(|keys| keys.to_vec()).unwrap_or_default()
     }
 
+    /// Waits until the set that a node is in or follows is as wanted.
+    pub(super) async fn reach_set(&self, index: usize, wanted: impl Fn(&[[u8; 32]]) -> bool) {
+        while !wanted(&self.set(index)) {
+            self.world.sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Submits a transaction to one validator after the other until one has it in a block.
     pub(super) async fn submit(&self, first: usize, transaction: &SubmittedTransaction) {
         let (id, body) = (transaction.transaction.id(), transaction.to_body());

@@ -1,10 +1,8 @@
 //! A small chain on the genesis file of the vectors, certified by its four validators.
 
-use aval_codec::Hash;
+use aval_codec::{Hash, merkle};
 use aval_did::{Create, Did, DidRecord, SigningKey, rules::genesis_record};
-use aval_types::{
-    Event, Genesis, Header, NetworkId, Outcome, Receipt, Reject, TransactionId, receipt::receipts_root,
-};
+use aval_types::{BlockReceipt, Event, Genesis, Header, NetworkId, Outcome, Receipt, Reject, TransactionId};
 
 use super::{support::specs, tree::Tree};
 use crate::{
@@ -24,6 +22,8 @@ pub(crate) struct Chain {
     pub(crate) record: DidRecord,
     pub(crate) tree: Tree,
     pub(crate) receipts: Vec<Receipt>,
+    /// What the block of height 2 did on its own.
+    pub(crate) block_receipt: BlockReceipt,
     /// Headers of heights 0 to 4.
     pub(crate) headers: Vec<Header>,
 }
@@ -53,6 +53,7 @@ impl Chain {
         let mut chain = Self {
             network: genesis.network_id(hash).unwrap(),
             receipts: receipts(&record, genesis.time + 2000),
+            block_receipt: block_receipt(&validators, genesis.time + 2000),
             headers: vec![genesis.header(hash, tree.root())],
             genesis_bytes,
             validators,
@@ -69,7 +70,7 @@ impl Chain {
     /// Adds a block; the receipts are in the one of height 2.
     fn append(&mut self, height: u64) {
         let parent = self.headers.last().unwrap().clone();
-        let receipts = if height == 2 { self.receipts.as_slice() } else { &[] };
+        let leaves = if height == 2 { self.leaves() } else { Vec::new() };
         self.headers.push(Header {
             height,
             time_ms: parent.time_ms + 1000,
@@ -77,7 +78,7 @@ impl Chain {
             parent_view: parent.view,
             leader: self.validators.keys()[0],
             parent: parent.digest(),
-            receipts_root: receipts_root(receipts),
+            receipts_root: merkle::root(&leaves),
             ..parent
         });
     }
@@ -109,9 +110,14 @@ impl Chain {
         Claim::State { key: key.to_owned(), value, proof }
     }
 
+    /// The leaves of the receipts root of height 2.
+    pub(crate) fn leaves(&self) -> Vec<Vec<u8>> {
+        self.receipts.iter().map(Receipt::encode).chain([self.block_receipt.encode()]).collect()
+    }
+
+    /// The receipt of a transaction of height 2, or, after those, the block's own.
     pub(crate) fn receipt(&self, index: usize) -> Claim {
-        let leaves: Vec<Vec<u8>> = self.receipts.iter().map(Receipt::encode).collect();
-        Claim::Receipt(ReceiptProof::of(&leaves, index).unwrap())
+        Claim::Receipt(ReceiptProof::of(&self.leaves(), index).unwrap())
     }
 
     /// A proof of each kind, with a name.
@@ -131,6 +137,7 @@ impl Chain {
             ),
             ("absence, another key in the key's place", self.prove(self.state(&other), 3, 3)),
             ("a receipt", self.prove(self.receipt(2), 2, 3)),
+            ("what a block did on its own", self.prove(self.receipt(5), 2, 3)),
             ("the header alone", self.prove(Claim::Header, 4, 4)),
         ]
     }
@@ -142,6 +149,12 @@ impl Chain {
             .find(|key| self.tree.prove(key).1.leaf.is_some() == with_leaf)
             .unwrap()
     }
+}
+
+fn block_receipt(validators: &ValidatorSet, time_ms: u64) -> BlockReceipt {
+    let left = vec![aval_did::PublicKey::Ed25519(validators.keys()[3])];
+    let events = vec![Event::ValidatorsChanged { epoch: 1, joined: Vec::new(), left }];
+    BlockReceipt { height: 2, time_ms, events }
 }
 
 fn receipts(record: &DidRecord, time_ms: u64) -> Vec<Receipt> {

@@ -28,7 +28,7 @@ fn every_receipt_of_a_block_of_any_size_is_proved() {
 #[test]
 fn changed_proofs_are_refused() {
     let chain = Chain::new();
-    let leaves: Vec<Vec<u8>> = chain.receipts.iter().map(Receipt::encode).collect();
+    let leaves = chain.leaves();
     let root = merkle::root(&leaves);
     let good = ReceiptProof::of(&leaves, 2).unwrap();
     for index in 0..good.siblings.len() {

@@ -289,6 +289,7 @@ fn invalid_proofs(chain: &Chain) -> Vec<(&'static str, String, &'static str)> {
     let text = as_text(&good);
     let foreign = aval_types::NetworkId::new("test", chain.network.genesis()).unwrap();
     let old_receipt = chain.prove(chain.receipt(1), 3, 3);
+    let old_block_receipt = chain.prove(chain.receipt(5), 3, 3);
     let wrong_set = changed(&|proof| {
         proof.path[1].validators_hash = Hash::ZERO;
         proof.certificate = chain.certificate(&proof.path[1], &[0, 1, 2]);
@@ -333,6 +334,7 @@ fn invalid_proofs(chain: &Chain) -> Vec<(&'static str, String, &'static str)> {
             "proof.state",
         ),
         ("a receipt under another block", as_text(&old_receipt), "proof.receipt"),
+        ("what another block did on its own", as_text(&old_block_receipt), "proof.receipt"),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The tests of this crate, and the people and networks they share.
 
 mod accreditation;
+mod actions;
 mod block;
 mod errors;
 mod forged;

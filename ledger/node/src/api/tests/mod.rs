@@ -7,6 +7,7 @@ mod lab;
 mod ledger;
 mod node;
 mod nodes;
+mod policy;
 mod resolution;
 mod submission;
 mod tracking;

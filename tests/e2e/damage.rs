@@ -1,0 +1,180 @@
+//! What happens when a disk lies: files of a node's folder cut short or with a bit changed.
+//!
+//! A node either says which file is damaged and what to do, and ends; or it mends itself from what the others have.
+//! It never answers with something else than the others.
+
+use anyhow::{Context, Result, ensure};
+use aval_machine::testkit::Party;
+use aval_tests::network::{Network, PATIENCE};
+use aval_tests::process::eventually;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The node whose files are damaged.
+const VICTIM: usize = 3;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Damage {
+    /// One bit in the middle.
+    Flip,
+    /// The second half.
+    Cut,
+}
+
+impl Damage {
+    fn to(self, file: &Path) -> Result<()> {
+        let mut bytes = std::fs::read(file)?;
+        let middle = bytes.len() / 2;
+        match self {
+            Self::Flip => bytes[middle] ^= 0x10,
+            Self::Cut => bytes.truncate(middle),
+        }
+        Ok(std::fs::write(file, bytes)?)
+    }
+}
+
+/// The files below a folder that hold something, by their path.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.extend(files(&entry.path())?);
+        } else if entry.metadata()?.len() > 0 {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// What kind of file it is: its folder and its name without numbers, so that one of each is damaged and not all.
+fn kind(home: &Path, file: &Path) -> String {
+    let name = file.strip_prefix(home).unwrap_or(file).display().to_string();
+    name.chars().filter(|character| !character.is_ascii_digit()).collect()
+}
+
+/// What became of a node that was started on a damaged folder.
+#[derive(Debug)]
+enum Outcome {
+    /// It ended, with this sentence.
+    Refused(String),
+    /// It runs and has caught up.
+    Mended,
+}
+
+fn start(network: &mut Network, height: u64) -> Result<Outcome> {
+    let log = network.folder().join(format!("node-{VICTIM}.log"));
+    let before = std::fs::read_to_string(&log).unwrap_or_default().len();
+    network.start_node(VICTIM)?;
+    eventually("the damaged node ends, or catches up", PATIENCE, || {
+        if let Some(status) = network.ended(VICTIM)? {
+            let text = std::fs::read_to_string(&log)?;
+            let text = &text[before..];
+            ensure!(status.code().is_some_and(|code| code != 0), "it ended with {status}: {text}");
+            ensure!(!text.contains("panicked"), "it panicked: {text}");
+            let sentence = text.lines().rev().find(|line| line.starts_with("avald: "));
+            return Ok(Some(Outcome::Refused(sentence.context("it said nothing")?.to_owned())));
+        }
+        let is_there = network.head(VICTIM).is_ok_and(|(reached, _)| reached >= height);
+        Ok(is_there.then_some(Outcome::Mended))
+    })
+}
+
+/// Whatever the node answers about these DIDs is proven, and what the others have.
+fn ensure_truth(network: &Network, companies: &[Party], height: u64) -> Result<()> {
+    let verifying = network.verifying(VICTIM)?;
+    for company in companies {
+        // A node that cannot read something says so; that is no lie.
+        if let Ok(answer) = verifying.did_record(&company.did) {
+            let record = answer.value.context("the DID is on the ledger")?;
+            ensure!(record.version_id == company.version, "{} is at {}", company.did, record.version_id);
+        }
+    }
+    for at in 1..=height {
+        if let Ok(digest) = network.block_digest(VICTIM, at) {
+            ensure!(digest == network.block_digest(0, at)?, "another block {at}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_damaged_file_is_named_or_mended_and_nothing_wrong_is_ever_served() -> Result<()> {
+    let is_soak = std::env::var_os("AVAL_SOAK_SECONDS").is_some();
+    let mut network = Network::start(208)?;
+    network.finalize(0, &network.kit.create_registry())?;
+    let mut companies: Vec<Party> = (0..6).map(|number| network.kit.company(number)).collect();
+    for company in &companies {
+        network.finalize(0, &company.create_with(&network.kit, &network.kit.membership(company)))?;
+    }
+    // Restarts leave tables on disk, and not only the log of RocksDB.
+    for revision in 2..4 {
+        network.stop(VICTIM)?;
+        network.start_node(VICTIM)?;
+        network.wait_node_ready(VICTIM)?;
+        for company in &mut companies {
+            let update = company.update(&network.kit, network.kit.document(company, revision));
+            network.finalize(VICTIM, &update)?;
+        }
+    }
+    network.stop(VICTIM)?;
+    let (home, sound) = (network.home(VICTIM), network.folder().join("sound"));
+    copy(&home, &sound)?;
+    let (mut seen, mut outcomes) = (BTreeMap::new(), Vec::new());
+    for file in ["ledger", "engine"]
+        .iter()
+        .map(|folder| files(&sound.join(folder)))
+        .collect::<Result<Vec<_>>>()?
+        .concat()
+    {
+        let name = file.strip_prefix(&sound)?.to_owned();
+        for damage in [Damage::Flip, Damage::Cut] {
+            if !is_soak && seen.insert((kind(&sound, &file), damage), ()).is_some() {
+                continue;
+            }
+            std::fs::remove_dir_all(&home)?;
+            copy(&sound, &home)?;
+            damage.to(&home.join(&name))?;
+            let (height, _) = network.head(0)?;
+            let outcome =
+                start(&mut network, height).with_context(|| format!("{damage:?} {}", name.display()))?;
+            match &outcome {
+                Outcome::Refused(sentence) => ensure!(
+                    sentence.contains("damaged") || sentence.contains("restore"),
+                    "{damage:?} {}: {sentence}",
+                    name.display()
+                ),
+                Outcome::Mended => {
+                    ensure_truth(&network, &companies, height)
+                        .with_context(|| format!("{damage:?} {}", name.display()))?;
+                    network.kill(VICTIM);
+                }
+            }
+            outcomes.push(format!("{damage:?} {}: {outcome:?}", name.display()));
+        }
+    }
+    println!("{}", outcomes.join("\n"));
+    ensure!(outcomes.len() >= 8, "so few files?");
+    std::fs::remove_dir_all(&home)?;
+    copy(&sound, &home)?;
+    network.start_node(VICTIM)?;
+    std::thread::sleep(Duration::from_millis(100));
+    let (height, _) = network.head(0)?;
+    network.ensure_agreement(height)
+}

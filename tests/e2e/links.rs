@@ -1,0 +1,159 @@
+//! What happens when links fail: validators on hosts of their own, in namespaces, with links that are slow, lose packets
+//! or are cut.
+
+use anyhow::{Context, Result, ensure};
+use aval_client::TransactionStatus;
+use aval_machine::testkit::Party;
+use aval_tests::hosts::Link;
+use aval_tests::network::{Network, PATIENCE};
+use aval_types::TransactionId;
+use std::time::{Duration, Instant};
+
+/// How long a partition lasts: some timeouts of leaders.
+const CUT: Duration = Duration::from_secs(4);
+
+/// Whether to walk all shapes of the large network: `AVAL_SOAK_SECONDS` is set.
+fn is_soak() -> bool {
+    std::env::var_os("AVAL_SOAK_SECONDS").is_some()
+}
+
+fn start(seed: u64, validators: usize) -> Result<(Network, Vec<Party>)> {
+    let mut network = Network::prepare_on_hosts(seed, validators, |options| {
+        // Short, since a leader on the other side of a cut costs this much.
+        options.parameters.leader_timeout_ms = 500;
+        // A validator that is cut off for a test is not at fault.
+        options.parameters.validators.service_level_percent = 0;
+    })?;
+    for index in 0..network.size() {
+        network.start_node(index)?;
+    }
+    network.wait_ready()?;
+    network.finalize(0, &network.kit.create_registry()).context("the registry")?;
+    let members: Vec<Party> = (0..4).map(|number| network.kit.company(number)).collect();
+    for member in &members {
+        network.finalize(0, &member.create_with(&network.kit, &network.kit.membership(member)))?;
+    }
+    Ok((network, members))
+}
+
+/// Submits an update of a member to a node, which acknowledges it.
+fn submit(network: &Network, node: usize, member: &mut Party, revision: u64) -> Result<TransactionId> {
+    let client = network.client(node)?;
+    let update = member.update(&network.kit, network.kit.document(member, revision));
+    Ok(client.submit(&update)?)
+}
+
+fn wait_final(network: &Network, node: usize, id: TransactionId) -> Result<()> {
+    let client = network.client(node)?;
+    let status = client.wait(id, PATIENCE)?;
+    ensure!(matches!(status, TransactionStatus::Final { .. }), "{id} is {status:?} at node {node}");
+    Ok(())
+}
+
+/// Every way to cut a network of `count` into groups, up to the names of its members: `[3, 1]`, `[2, 2]`, and so on.
+fn shapes(count: usize, largest: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    (1..=count.min(largest))
+        .rev()
+        .flat_map(|first| {
+            shapes(count - first, first).into_iter().map(move |rest| [vec![first], rest].concat())
+        })
+        .collect()
+}
+
+/// The members of the groups of a shape; `turn` says who is in which.
+fn groups(shape: &[usize], count: usize, turn: usize) -> Vec<Vec<usize>> {
+    let mut members = (0..count).map(|index| (index + turn) % count);
+    shape.iter().map(|size| members.by_ref().take(*size).collect()).collect()
+}
+
+/// Cuts the network into groups while a member writes, and heals it.
+fn survive(network: &mut Network, member: &mut Party, shape: &[usize], turn: usize) -> Result<()> {
+    let count = network.size();
+    let quorum = count - (count - 1) / 3;
+    let groups = groups(shape, count, turn);
+    let largest = groups[0].clone();
+    network.hosts()?.partition(&groups)?;
+    // What was decided before the cut may still arrive on one side.
+    std::thread::sleep(Duration::from_millis(500));
+    let before: Vec<u64> = (0..count).map(|index| Ok(network.head(index)?.0)).collect::<Result<_>>()?;
+    let revision = 100 + u64::try_from(turn)?;
+    let id = submit(network, largest[0], member, revision)?;
+    std::thread::sleep(CUT);
+    for group in &groups {
+        let heights: Vec<u64> =
+            group.iter().map(|index| Ok(network.head(*index)?.0)).collect::<Result<_>>()?;
+        let moved = group.iter().zip(&heights).filter(|(index, height)| **height > before[**index]).count();
+        if group.len() >= quorum {
+            ensure!(moved == group.len(), "{shape:?}: a quorum stood still: {before:?}, {heights:?}");
+        } else {
+            ensure!(moved == 0, "{shape:?}: {group:?} finalized without a quorum: {before:?}, {heights:?}");
+        }
+    }
+    let healed = Instant::now();
+    network.hosts()?.link_all(Link::default())?;
+    for index in 0..count {
+        wait_final(network, index, id)?;
+    }
+    println!("{shape:?}: all have it {:.1} s after the links were whole", healed.elapsed().as_secs_f64());
+    network.ensure_agreement(network.head(0)?.0)
+}
+
+#[test]
+fn four_validators_survive_partitions_of_every_shape() -> Result<()> {
+    let (mut network, mut members) = start(501, 4)?;
+    for (turn, shape) in shapes(4, 4).iter().enumerate() {
+        survive(&mut network, &mut members[0], shape, turn)?;
+    }
+    Ok(())
+}
+
+/// An ordinary run walks the shapes on both sides of a quorum; a soak all of them.
+#[test]
+fn seven_validators_survive_partitions_of_every_shape() -> Result<()> {
+    let (mut network, mut members) = start(502, 7)?;
+    let mut shapes = shapes(7, 7);
+    if !is_soak() {
+        shapes.retain(|shape| matches!(shape[..], [5, 2] | [4, 3] | [5, 1, 1]));
+    }
+    for (turn, shape) in shapes.iter().enumerate() {
+        survive(&mut network, &mut members[0], shape, turn)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_validator_that_hears_and_is_not_heard_does_not_stop_the_others_and_comes_back() -> Result<()> {
+    let (mut network, mut members) = start(503, 4)?;
+    network.hosts()?.silence(0)?;
+    for (revision, member) in (10..).zip(&mut members) {
+        let id = submit(&network, 1, member, revision)?;
+        wait_final(&network, 2, id)?;
+    }
+    network.hosts()?.link_all(Link::default())?;
+    let (height, _) = network.head(1)?;
+    network.wait_height(0, height)?;
+    network.ensure_agreement(height)
+}
+
+#[test]
+fn slow_links_that_lose_packets_cost_time_and_nothing_else() -> Result<()> {
+    let (mut network, mut members) = start(504, 4)?;
+    let link =
+        Link { delay: Duration::from_millis(40), jitter: Duration::from_millis(20), loss_permille: 20 };
+    network.hosts()?.link_all(link)?;
+    let mut slowest = Duration::ZERO;
+    for revision in 20..23 {
+        for (node, member) in members.iter_mut().enumerate() {
+            let started = Instant::now();
+            let id = submit(&network, node, member, revision)?;
+            wait_final(&network, node, id)?;
+            slowest = slowest.max(started.elapsed());
+        }
+    }
+    println!("40 to 60 ms each way, 2 % lost: the slowest write took {:.2} s", slowest.as_secs_f64());
+    let (height, _) = network.head(0)?;
+    network.ensure_agreement(height)
+}
