@@ -21,6 +21,7 @@ use crate::access::log::AccessLog;
 use crate::api::admin::Controls;
 use crate::api::server::{self, Server};
 use crate::api::{self, NodeInfo, Parts};
+use crate::clock;
 use crate::config::Home;
 use crate::core::{Core, CoreOptions, Network};
 use crate::engine::{EngineError, ProductionOptions, Settings, run as run_engine};
@@ -37,6 +38,8 @@ use crate::stop::Stop;
 const ENGINE_THREADS: usize = 2;
 /// Threads of the interface for the operator.
 const ADMIN_THREADS: usize = 1;
+/// Bytes that a disk which is not full has left: the database reserves about as much when it begins a file.
+const ROOM_MIN: u64 = 64 * 1024 * 1024;
 /// In the engine's folder: the genesis hash of the network that its journals belong to.
 const ENGINE_NETWORK_FILE: &str = "NETWORK";
 
@@ -101,7 +104,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
     );
     let engine_folder = setup.home.engine_folder();
     // The engine panics on what it takes for a defect, damaged journals among them. That ends the node, in order.
-    match std::panic::catch_unwind(AssertUnwindSafe(|| drive(setup, ledger, gate, joined_height, &stop))) {
+    let (watch, folder) = (clock::Watch::start(&stop)?, setup.home.path().to_owned());
+    let outcome =
+        std::panic::catch_unwind(AssertUnwindSafe(|| drive(setup, ledger, gate, joined_height, &stop)));
+    if let Some(seconds) = watch.jump() {
+        return Err(Fault::try_later(format!(
+            "the clock of this machine jumped by {seconds} s, and everything that waits for a time was wrong with it: set \
+             the clock right and start again"
+        )));
+    }
+    match outcome {
+        Ok(Err(_)) | Err(_) if is_full(&folder) => Err(Fault::failed(format!(
+            "the disk of {} is full or nearly so: make room there and start again; nothing that was acknowledged is lost",
+            folder.display()
+        ))),
         Ok(Ok(())) => {
             tracing::info!("stopped");
             Ok(())
@@ -113,6 +129,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
             engine_folder.display()
         ))),
     }
+}
+
+/// Whether the file system of a folder has no room for another block.
+fn is_full(folder: &Path) -> bool {
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_MIN)
 }
 
 impl Setup {
