@@ -8,10 +8,12 @@
 
 mod commit;
 mod did;
+mod install;
 mod keys;
 mod prove;
 mod prune;
 mod read;
+mod snapshot;
 mod trust;
 mod witness;
 
@@ -33,6 +35,7 @@ use crate::tree::{PendingTree, TreeBase};
 
 pub use commit::Commit;
 pub use did::DidVersion;
+pub use install::{InstallStep, Installation, InstalledChange};
 pub use prove::{Finality, ProvenState};
 pub use prune::Pruned;
 pub use read::TransactionPlace;
@@ -92,6 +95,11 @@ struct Inner {
     state_until: AtomicU64,
     /// The oldest height whose whole state and proofs are kept.
     oldest: AtomicU64,
+    /// The oldest height of the unbroken run of blocks. Below it there are only the headers of genesis and of set
+    /// changes.
+    base: AtomicU64,
+    /// The oldest height for which past values that are kept for good are here.
+    floor: AtomicU64,
 }
 
 impl fmt::Debug for Ledger {
@@ -142,10 +150,6 @@ impl Ledger {
                 storage.write(batch, true)?;
             }
         }
-        let oldest = match storage.read(Column::Meta, keys::OLDEST)? {
-            Some(bytes) => keys::read_number(&bytes, "the oldest kept height")?,
-            None => 0,
-        };
         let ledger = Ledger {
             inner: Arc::new(Inner {
                 storage,
@@ -155,11 +159,28 @@ impl Ledger {
                 pending: Mutex::default(),
                 writer: Mutex::default(),
                 state_until: AtomicU64::new(0),
-                oldest: AtomicU64::new(oldest),
+                oldest: AtomicU64::new(0),
+                base: AtomicU64::new(0),
+                floor: AtomicU64::new(0),
             }),
         };
-        ledger.load_heads()?;
+        ledger.load()?;
         Ok(ledger)
+    }
+
+    /// Reads what is remembered in memory.
+    fn load(&self) -> Result<(), StoreError> {
+        let bounds = [
+            (keys::OLDEST, &self.inner.oldest),
+            (keys::BASE, &self.inner.base),
+            (keys::FLOOR, &self.inner.floor),
+        ];
+        for (key, bound) in bounds {
+            if let Some(bytes) = self.inner.storage.read(Column::Meta, key)? {
+                bound.store(keys::read_number(&bytes, "the oldest kept height")?, Ordering::SeqCst);
+            }
+        }
+        self.load_heads()
     }
 
     fn load_heads(&self) -> Result<(), StoreError> {
@@ -169,7 +190,7 @@ impl Ledger {
         let height = keys::read_number(height, "the newest height")?;
         let digest = Hash::from_slice(digest).ok_or_else(damaged)?;
         let mut heads = Heads::default();
-        for recent in height.saturating_sub(RECENT_BLOCKS - 1)..=height {
+        for recent in height.saturating_sub(RECENT_BLOCKS - 1).max(self.base())..=height {
             let head = self
                 .stored_head(recent)?
                 .ok_or_else(|| StoreError::corrupt(format!("block {recent} is missing")))?;

@@ -1,7 +1,7 @@
 //! The store's folder: who may open it, and whether it is ours.
 //!
 //! ```text
-//! <folder>/FORMAT   {"format":1,"genesis":"<hex>"}: written last when a store is made
+//! <folder>/FORMAT   {"format":2,"genesis":"<hex>"}: written last when a store is made
 //! <folder>/FORMAT.new   stands for FORMAT until the database exists; a crash in between is repaired at the next start
 //! <folder>/lock     held while a process has the store open
 //! <folder>/db/      RocksDB
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 
 /// The newest store format this release reads and the one it writes.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 const FORMAT: &str = "FORMAT";
 const FORMAT_NEW: &str = "FORMAT.new";
@@ -149,6 +149,10 @@ fn check_format(path: &Path, bytes: &[u8], genesis: &Hash) -> Result<(), StoreEr
     if version.format > FORMAT_VERSION {
         let path = path.to_path_buf();
         return Err(StoreError::FormatNewer { path, found: version.format, supported: FORMAT_VERSION });
+    }
+    if version.format < FORMAT_VERSION {
+        let path = path.to_path_buf();
+        return Err(StoreError::FormatOlder { path, found: version.format, supported: FORMAT_VERSION });
     }
     let format: Format = serde_json::from_slice(bytes).map_err(damaged)?;
     if format.genesis != *genesis {

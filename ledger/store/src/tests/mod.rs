@@ -9,6 +9,7 @@ mod folder;
 mod forks;
 mod history;
 mod properties;
+mod snapshot;
 mod witnesses;
 
 /// Runs each named function as a test on a disk of each kind.
