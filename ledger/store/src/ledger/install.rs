@@ -240,8 +240,7 @@ impl Ledger {
             return Ok(Some(missing));
         }
         let lowest = self.stored_head(below)?.ok_or_else(|| StoreError::corrupt("a block is missing"))?;
-        let is_enough =
-            lowest.header.time_ms.saturating_add(REPLAY_WINDOW_MS) < installation.header.time_ms;
+        let is_enough = lowest.header.time_ms.saturating_add(REPLAY_WINDOW_MS) < installation.header.time_ms;
         Ok((!is_enough).then_some(missing))
     }
 
@@ -293,6 +292,35 @@ impl Ledger {
         self.load()
     }
 
+    /// Makes an empty ledger the one that `from` was at a height: state, and all blocks up to it that `from` has. Past
+    /// versions of DIDs are not taken over. The caller verifies the result.
+    pub fn install_from(&self, from: &Ledger, height: u64) -> Result<(), StoreError> {
+        let header = from.header(height)?;
+        let mut next = self.begin_install(&header)?.next;
+        while let InstallStep::Chunk(at) = next {
+            let chunk = from.snapshot_chunk(height, &at)?;
+            let chunk =
+                chunk.ok_or_else(|| StoreError::corrupt("the state has no chunk where one begins"))?;
+            let chunk = chunk.verify(&header.state_root);
+            next = self.install_chunk(&chunk.map_err(|error| StoreError::corrupt(error.to_string()))?)?;
+        }
+        while let InstallStep::Block { below, .. } = next {
+            let Some(height) = below.checked_sub(1).filter(|height| *height >= from.base()) else { break };
+            let (block, receipts) = (from.stripped_block(height)?, from.receipts(height)?);
+            next = self.install_block(&block, &receipts, from.certificate(height)?.as_ref())?;
+        }
+        let mut changes = Vec::new();
+        for change in from.set_changes(0)?.into_iter().filter(|change| *change <= height) {
+            let certificate = from.certificate(change)?;
+            let value = from.state_at(state_key::VALIDATORS.as_bytes(), change.saturating_sub(1))?;
+            let (Some(certificate), Some(before)) = (certificate, value) else {
+                return Err(StoreError::corrupt(format!("the change of validators in block {change}")));
+            };
+            changes.push(InstalledChange { header: from.header(change)?, certificate, before });
+        }
+        self.finish_install(&from.header(0)?, &changes)
+    }
+
     fn require_installation(&self) -> Result<Installation, StoreError> {
         self.installation()?.ok_or_else(|| foreign("no snapshot is being installed"))
     }
@@ -327,13 +355,8 @@ fn parts(chunk: &VerifiedChunk, version: u64, batch: &mut Batch) -> Vec<(Vec<u8>
         .map(|entry| (entry.key_hash, entry.key.as_slice(), entry.value_hash))
         .collect();
     let nibbles = chunk.depth().div_ceil(4);
-    let mut first: Vec<u8> = chunk
-        .from()
-        .as_bytes()
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0x0f])
-        .take(nibbles)
-        .collect();
+    let mut first: Vec<u8> =
+        chunk.from().as_bytes().iter().flat_map(|byte| [byte >> 4, byte & 0x0f]).take(nibbles).collect();
     let places = 1u8 << (nibbles * 4 - chunk.depth());
     let Some(lowest) = first.pop() else {
         return vec![(Vec::new(), tree::build(&mut Vec::new(), &leaves, version, batch))];

@@ -15,6 +15,7 @@ mod prune;
 mod read;
 mod snapshot;
 mod trust;
+mod verify;
 mod witness;
 
 use std::collections::VecDeque;
@@ -39,6 +40,7 @@ pub use install::{InstallStep, Installation, InstalledChange};
 pub use prove::{Finality, ProvenState};
 pub use prune::Pruned;
 pub use read::TransactionPlace;
+pub use verify::{Damage, Verification};
 pub use witness::ErasedWitnesses;
 
 /// How many finalized digests are remembered, for views on blocks that have just become final.
@@ -254,6 +256,14 @@ impl Ledger {
     /// How many blocks are pending.
     pub fn pending_count(&self) -> usize {
         self.pending_blocks().len()
+    }
+
+    /// Writes a copy of the ledger into a new folder while others read and write. It is the ledger as it was after one
+    /// block, can be opened as one, and holds no witness at all.
+    pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
+        // No block is committed between the columns of the copy.
+        let _writer = self.writer();
+        self.storage().copy_to(folder)
     }
 
     /// Bytes that the ledger takes in its storage.

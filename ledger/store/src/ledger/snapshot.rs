@@ -35,25 +35,24 @@ impl Ledger {
         let mut depth = depth_of(from);
         let mut end = end_of(from, depth);
         let (mut bytes, mut leaves, mut entries) = (0usize, Vec::new(), Vec::new());
-        let walked =
-            tree::leaves_from(self.storage(), root_version, from, &mut |leaf, key| {
-                if end.is_some_and(|end| leaf.key_hash >= end) {
-                    return Ok(Verdict::Enough);
-                }
-                let value = self.state_as_of(height, &key)?;
-                let Some(value) = value.filter(|value| sha256(value) == leaf.value_hash) else {
-                    self.require_kept(height)?;
-                    let key = String::from_utf8_lossy(&key);
-                    return Err(StoreError::corrupt(format!(
-                        "state and tree disagree at height {height} about {key}"
-                    )));
-                };
-                bytes += key.len() + value.len() + 6;
-                leaves.push(leaf.key_hash);
-                entries.push((key, value));
-                // One entry is always taken, however long it is.
-                Ok(if bytes > bytes_target && leaves.len() > 1 { Verdict::Enough } else { Verdict::On })
-            })?;
+        let walked = tree::leaves_from(self.storage(), root_version, from, &mut |leaf, key| {
+            if end.is_some_and(|end| leaf.key_hash >= end) {
+                return Ok(Verdict::Enough);
+            }
+            let value = self.state_as_of(height, &key)?;
+            let Some(value) = value.filter(|value| sha256(value) == leaf.value_hash) else {
+                self.require_kept(height)?;
+                let key = String::from_utf8_lossy(&key);
+                return Err(StoreError::corrupt(format!(
+                    "state and tree disagree at height {height} about {key}"
+                )));
+            };
+            bytes += key.len() + value.len() + 6;
+            leaves.push(leaf.key_hash);
+            entries.push((key, value));
+            // One entry is always taken, however long it is.
+            Ok(if bytes > bytes_target && leaves.len() > 1 { Verdict::Enough } else { Verdict::On })
+        })?;
         walked.ok_or_else(gone)?;
         // Too long: a smaller place, which ends at or before the last leaf that was seen.
         if let (true, Some(last)) = (bytes > bytes_target && leaves.len() > 1, leaves.last()) {

@@ -23,7 +23,7 @@ pub(crate) const FORMAT_VERSION: u32 = 2;
 const FORMAT: &str = "FORMAT";
 const FORMAT_NEW: &str = "FORMAT.new";
 const LOCK: &str = "lock";
-const DATABASE: &str = "db";
+pub(super) const DATABASE: &str = "db";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Format {
@@ -44,6 +44,7 @@ pub(crate) struct Folder {
     /// True until the database exists.
     is_new: bool,
     /// Keeps the lock; the operating system releases it when the process ends, however it ends.
+    genesis: Hash,
     _lock: File,
 }
 
@@ -71,7 +72,7 @@ impl Folder {
                 true
             }
         };
-        let folder = Folder { path: path.to_path_buf(), is_new, _lock: lock };
+        let folder = Folder { path: path.to_path_buf(), is_new, genesis: *genesis, _lock: lock };
         if !is_new && !folder.database().join("CURRENT").exists() {
             return Err(StoreError::corrupt(format!(
                 "{} is missing or incomplete",
@@ -88,6 +89,14 @@ impl Folder {
     /// The database's folder.
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
+    }
+
+    /// Says that a copy of the database in another folder is whole.
+    pub(crate) fn mark_copy(&self, path: &Path) -> Result<(), StoreError> {
+        write_format(path, &self.genesis)?;
+        let action = StoreError::io("finish the format file of its copy");
+        fs::rename(path.join(FORMAT_NEW), path.join(FORMAT)).map_err(action)?;
+        sync_folder(path)
     }
 
     /// Says that the database exists now.

@@ -8,6 +8,7 @@ mod fixture;
 mod folder;
 mod forks;
 mod history;
+mod profiles;
 mod properties;
 mod snapshot;
 mod witnesses;

@@ -25,9 +25,16 @@ fn grown(disk: &Disk) -> Ledger {
             changes.insert(format!("key/{}", (height * 7) % 400).into_bytes(), None);
         }
         let did = format!("did/did:aval:demo:Qm{}", height % 9);
-        changes.insert(did.into_bytes(), Some(format!(r#"{{"versionId":"{}-Qm"}}"#, height / 9 + 1).into_bytes()));
+        changes.insert(
+            did.into_bytes(),
+            Some(format!(r#"{{"versionId":"{}-Qm"}}"#, height / 9 + 1).into_bytes()),
+        );
         changes.insert(b"validators".to_vec(), Some(b"[]".to_vec()));
-        extend(&ledger, changes, vec![transaction(&format!("tx {height}")), transaction(&format!("other {height}"))]);
+        extend(
+            &ledger,
+            changes,
+            vec![transaction(&format!("tx {height}")), transaction(&format!("other {height}"))],
+        );
     }
     ledger
 }

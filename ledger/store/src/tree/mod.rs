@@ -26,7 +26,6 @@ use crate::error::StoreError;
 use crate::pending::PendingBlock;
 use crate::storage::{Batch, Column, KeyValue};
 
-pub(crate) use node::{StoredNode, decode, leaf_key, storage_key};
 pub(crate) use proof::{is_below, prove};
 pub(crate) use subtree::{NewLeaf, Subtree, assemble, build, write_root};
 pub(crate) use walk::{Verdict, check_version, leaves_from, siblings};
@@ -181,7 +180,9 @@ struct Reader<'a> {
 
 impl TreeReader for Reader<'_> {
     fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
-        let Some((node, leaf_key)) = self.base.node(key).map_err(anyhow::Error::new)? else { return Ok(None) };
+        let Some((node, leaf_key)) = self.base.node(key).map_err(anyhow::Error::new)? else {
+            return Ok(None);
+        };
         if let Node::Leaf(leaf) = &node {
             let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
             moved.insert(leaf.key_hash().0, leaf_key);

@@ -81,10 +81,9 @@ impl Subtree {
 pub(crate) fn build(path: &mut Vec<u8>, leaves: &[NewLeaf<'_>], version: u64, batch: &mut Batch) -> Subtree {
     match leaves {
         [] => Subtree::Empty,
-        [(key_hash, key, value_hash)] => Subtree::Leaf {
-            key: key.to_vec(),
-            leaf: Leaf { key_hash: *key_hash, value_hash: *value_hash },
-        },
+        [(key_hash, key, value_hash)] => {
+            Subtree::Leaf { key: key.to_vec(), leaf: Leaf { key_hash: *key_hash, value_hash: *value_hash } }
+        }
         several => {
             let depth = path.len();
             let mut rest = several;

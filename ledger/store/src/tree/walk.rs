@@ -141,7 +141,10 @@ fn check(
 ) -> Result<Hash, StoreError> {
     let place = |path: &[u8]| path.iter().map(|nibble| format!("{nibble:x}")).collect::<String>();
     let Some((stored, key)) = read(storage, version, path)? else {
-        return Err(StoreError::corrupt(format!("the tree node {} of version {version} is missing", place(path))));
+        return Err(StoreError::corrupt(format!(
+            "the tree node {} of version {version} is missing",
+            place(path)
+        )));
     };
     match stored {
         StoredNode::Empty => Ok(super::EMPTY_ROOT),
