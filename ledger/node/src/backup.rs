@@ -271,6 +271,52 @@ fn copy(manifest: &Manifest, backup: &Path, to: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
+/// A backup's ledger in a folder beside it, to be opened: opening a ledger writes to its folder, and a backup stays as it
+/// is. Gone when it is dropped.
+#[derive(Debug)]
+pub struct WorkingCopy {
+    folder: PathBuf,
+}
+
+impl WorkingCopy {
+    /// Makes the copy, and checks every file on the way. Tables, which are never written to, are linked where that is
+    /// possible.
+    pub fn of(backup: &Path) -> Result<Self, Fault> {
+        let manifest = Manifest::read(backup)?;
+        let mut name = backup.file_name().unwrap_or_default().to_os_string();
+        name.push(".checking");
+        let folder = backup.with_file_name(name);
+        let failed = |error: std::io::Error| file_fault("checking a backup", &folder, &error);
+        fs::create_dir(&folder).map_err(failed)?;
+        let copy = Self { folder };
+        for file in &manifest.files {
+            let (source, target) = (backup.join(&file.path), copy.folder.join(&file.path));
+            if hash_file(&source)? != (file.sha256, file.bytes) {
+                return Err(Fault::invalid(format!("{} is damaged: take another backup", source.display())));
+            }
+            let parent = target.parent().unwrap_or(&copy.folder);
+            fs::create_dir_all(parent).map_err(|error| file_fault("checking a backup", parent, &error))?;
+            let is_table = source.extension().is_some_and(|extension| extension == "sst");
+            if !is_table || fs::hard_link(&source, &target).is_err() {
+                fs::copy(&source, &target)
+                    .map_err(|error| file_fault("checking a backup", &source, &error))?;
+            }
+        }
+        Ok(copy)
+    }
+
+    /// The ledger in it.
+    pub fn ledger(&self) -> PathBuf {
+        self.folder.join(LEDGER_FOLDER)
+    }
+}
+
+impl Drop for WorkingCopy {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
 /// Takes requests for backups until it is dropped.
 #[derive(Debug)]
 pub struct Control {

@@ -275,7 +275,7 @@ impl Core {
         let interval = Duration::from_millis((retention_ms / 10).clamp(1_000, 60_000));
         let runtime = self.runtime.clone();
         runtime.spawn(
-            "erasing witnesses",
+            "erasing",
             Box::pin(async move {
                 loop {
                     self.runtime.sleep(interval).await;

@@ -10,9 +10,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::output;
-use crate::backup::{self, Manifest};
+use crate::backup::{self, Manifest, WorkingCopy};
 use crate::clock;
-use crate::config::{GENESIS_FILE, Home, LEDGER_FOLDER};
+use crate::config::{GENESIS_FILE, Home};
 use crate::core::WITNESS_BLOCKS_KEPT;
 use crate::fault::{Fault, file_fault};
 use crate::genesis_file::GenesisFile;
@@ -117,14 +117,14 @@ pub(super) struct VerifyArguments {
 }
 
 pub(super) fn verify_data(arguments: &VerifyArguments) -> Result<(), Fault> {
-    let (genesis, ledger, engine, is_backup) = match (&arguments.home, &arguments.backup) {
+    let (genesis, ledger, engine, copy) = match (&arguments.home, &arguments.backup) {
         (_, Some(backup)) => {
-            Manifest::read(backup)?;
-            (backup.join(GENESIS_FILE), backup.join(LEDGER_FOLDER), None, true)
+            let copy = WorkingCopy::of(backup)?;
+            (backup.join(GENESIS_FILE), copy.ledger(), None, Some(copy))
         }
         (Some(home), None) => {
             let home = Home::open(home)?;
-            (home.genesis_file(), home.ledger_folder(), Some(home.engine_folder()), false)
+            (home.genesis_file(), home.ledger_folder(), Some(home.engine_folder()), None)
         }
         (None, None) => return Err(Fault::usage("name --home or --backup")),
     };
@@ -138,7 +138,7 @@ pub(super) fn verify_data(arguments: &VerifyArguments) -> Result<(), Fault> {
     let retention_ms = genesis.genesis.parameters.witness_retention_ms;
     let before_ms = clock::now_ms().saturating_sub(retention_ms.saturating_add(ERASING_SLACK_MS));
     // A backup has none at all.
-    let (before_ms, kept) = if is_backup { (u64::MAX, 0) } else { (before_ms, WITNESS_BLOCKS_KEPT) };
+    let (before_ms, kept) = if copy.is_some() { (u64::MAX, 0) } else { (before_ms, WITNESS_BLOCKS_KEPT) };
     let mut report = match examine(&genesis, &ledger, before_ms, kept) {
         Ok(report) => report,
         // Damage that keeps the ledger from being opened is what was looked for.

