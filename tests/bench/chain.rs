@@ -56,6 +56,11 @@ impl<'kit> Chain<'kit> {
         self.time_ms = self.time_ms.max(time_ms);
     }
 
+    /// The time of the newest block, seconds since 1970.
+    pub(crate) fn now_s(&self) -> u64 {
+        self.time_ms / 1_000
+    }
+
     /// The newest height.
     pub(crate) fn height(&self) -> Result<u64> {
         Ok(self.ledgers.first().context("a ledger")?.require_head()?.height())

@@ -1,8 +1,8 @@
 //! How long a new node takes to join a network with many DIDs, while others write.
 //!
-//! The ledger of the network is made once ([`crate::chain`]) and handed to four validators as their own; they go on from it.
-//! Then a node with nothing but the genesis file joins by a snapshot: the state in chunks, each verified against
-//! the certified root, the blocks of the replay window, and what became final meanwhile.
+//! The ledger of the network is made once ([`crate::chain`]) and handed to four validators as their own; they go on
+//! from it. Then a node with nothing but the genesis file joins by a snapshot: the state in chunks, each verified
+//! against the certified root, the blocks of the replay window, and what became final meanwhile.
 
 use anyhow::{Context, Result, ensure};
 use aval_machine::Changes;

@@ -133,6 +133,8 @@ pub(crate) fn run(arguments: &Storage) -> Result<()> {
     let chain = Chain::begin(&kit, ledgers, time_ms)?;
     let mut bench = Bench { chain, folders, report: Report::new(&workload, arguments.seed) };
     bench.chain.block(vec![kit.create_registry()], Changes::new())?;
+    let (pattern, changes) = bench.chain.member(arguments.members)?;
+    let did = pattern.did.to_string();
 
     let mut members: Vec<Party> = (0..arguments.members).map(|number| kit.company(number)).collect();
     bench.stretch("create", arguments.members, |chain| {
@@ -143,12 +145,12 @@ pub(crate) fn run(arguments: &Storage) -> Result<()> {
         }
         Ok(())
     })?;
-    let (pattern, changes) = bench.chain.member(arguments.members)?;
-    let did = pattern.did.to_string();
     bench.stretch("did", arguments.dids, |chain| chain.bulk(&changes, &did, 0, arguments.dids))?;
     // The time of blocks goes on as it would at some 2,000 writes a second.
     bench.stretch("update", arguments.updates, |chain| {
         let mut revision = 0;
+        // The kit's own time stands still.
+        let begin = chain.now_s() - 5;
         let mut left = arguments.updates as usize;
         while left > 0 {
             for chunk in members.chunks_mut(BLOCK) {
@@ -156,7 +158,7 @@ pub(crate) fn run(arguments: &Storage) -> Result<()> {
                 let count = left.min(chunk.len());
                 let updates = chunk[..count].iter_mut().map(|member| {
                     let document = chain.kit.document(member, revision);
-                    member.update(chain.kit, document)
+                    member.update_draft(chain.kit, document).window(begin, begin + 600).submit()
                 });
                 let updates = updates.collect();
                 chain.block(updates, Changes::new())?;

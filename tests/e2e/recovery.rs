@@ -134,10 +134,9 @@ fn lie(mut client: TcpStream, target: SocketAddr) -> Result<()> {
     node.write_all(&request)?;
     let mut answer = Vec::new();
     node.read_to_end(&mut answer)?;
-    if request.windows(8).any(|window| window == b"/chunks?") {
-        if let Some(last) = answer.last_mut() {
-            *last ^= 1;
-        }
+    let is_chunk = request.windows(8).any(|window| window == b"/chunks?");
+    if let Some(last) = answer.last_mut().filter(|_| is_chunk) {
+        *last ^= 1;
     }
     Ok(client.write_all(&answer)?)
 }
@@ -271,7 +270,8 @@ fn a_backup_is_restored_to_a_height_and_a_damaged_one_is_refused() -> Result<()>
     for folder in ["ledger", "engine"] {
         std::fs::remove_dir_all(home.join(folder))?;
     }
-    let height = (newest - 3).to_string();
+    let wanted = newest - 3;
+    let height = wanted.to_string();
     let paths: [(&str, &Path); 2] = [("--home", &home), ("--from", &backup)];
     let absent = avald(&["restore", "--height", &(newest + 1).to_string()], &paths)?;
     ensure!(absent.status.code() == Some(5), "{absent:?}");
@@ -293,7 +293,7 @@ fn a_backup_is_restored_to_a_height_and_a_damaged_one_is_refused() -> Result<()>
     ensure!(!home.join("ledger").exists(), "something was restored");
     std::fs::write(&table, &whole)?;
     let restored = succeeded(&avald(&["restore", "--json", "--height", &height], &paths)?)?;
-    ensure!(restored["height"].to_string() == height && restored["ok"] == true, "{restored}");
+    ensure!(restored["height"] == wanted && restored["ok"] == true, "{restored}");
     // A damaged folder is named too, and never opened as if it were sound.
     let ledger = home.join("ledger/db");
     for path in std::fs::read_dir(&ledger)?.flatten().map(|entry| entry.path()) {

@@ -271,8 +271,8 @@ fn copy(manifest: &Manifest, backup: &Path, to: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A backup's ledger in a folder beside it, to be opened: opening a ledger writes to its folder, and a backup stays as it
-/// is. Gone when it is dropped.
+/// A backup's ledger in a folder beside it, to be opened: opening a ledger writes to its folder, and a backup stays
+/// as it is. Gone when it is dropped.
 #[derive(Debug)]
 pub struct WorkingCopy {
     folder: PathBuf,

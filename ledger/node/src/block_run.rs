@@ -45,8 +45,8 @@ pub fn encode(ledger: &Ledger, from: u64, count: u64) -> Result<Vec<u8>, StoreEr
 /// A block with its certificate and its receipts.
 pub type WithReceipts = (Block, Option<Certificate>, Vec<Vec<u8>>);
 
-/// The run of the final blocks below a height, downwards, each with its receipts; for who has verified the block at that
-/// height and wants what is below it.
+/// The run of the final blocks below a height, downwards, each with its receipts; for who has verified the block at
+/// that height and wants what is below it.
 pub fn encode_downwards(ledger: &Ledger, below: u64, count: u64) -> Result<Vec<u8>, StoreError> {
     let mut writer = Writer::new();
     let lowest = below.saturating_sub(count.min(BLOCKS_MAX));

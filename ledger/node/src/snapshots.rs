@@ -1,9 +1,9 @@
 //! Which heights this node offers as snapshots, and how long it holds them.
 //!
-//! A snapshot costs nothing but history: it is the state of a past height, read when it is asked for. So offering one is
-//! a promise not to prune that height yet. Heights are ends of epochs, because those blocks have a certificate of their
-//! own and the next epoch begins right above. The newest one is held until the next; one that is being fetched is held
-//! as long as somebody keeps asking, within a bound.
+//! A snapshot costs nothing but history: it is the state of a past height, read when it is asked for. So offering
+//! one is a promise not to prune that height yet. Heights are ends of epochs, because those blocks have a
+//! certificate of their own and the next epoch begins right above. The newest one is held until the next; one that
+//! is being fetched is held as long as somebody keeps asking, within a bound.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;

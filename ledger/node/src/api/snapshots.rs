@@ -1,7 +1,8 @@
 //! Snapshots of the state, for nodes that join (specs/wire.md, "Snapshot").
 //!
-//! Nobody has to believe what is given here: each chunk is verified against a certified state root by whoever takes it. A
-//! chunk costs some thousand reads, so only a few requests are answered at a time; more are sent away at once.
+//! Nobody has to believe what is given here: each chunk is verified against a certified state root by whoever takes
+//! it. A chunk costs some thousand reads, so only a few requests are answered at a time; more are sent away at
+//! once.
 
 use aval_codec::Hash;
 use axum::Json;

@@ -1,10 +1,10 @@
 //! What a node must remember of how its ledger came here, in the folder of the engine's journals.
 //!
-//! A ledger that was fetched or restored says nothing of how this key voted before: the folder may stand in for one that
-//! was lost. So the height that it reached without the engine is written down before anything is fetched, and the node
-//! votes only in epochs after that height's. Where the key may have voted above that height too, the node is in *doubt*
-//! until it has committed a block that was certainly made after its start, and then waits for the end of that
-//! block's epoch (specs/decisions/0022-backup-restore-and-votes.md).
+//! A ledger that was fetched or restored says nothing of how this key voted before: the folder may stand in for one
+//! that was lost. So the height that it reached without the engine is written down before anything is fetched, and
+//! the node votes only in epochs after that height's. Where the key may have voted above that height too, the node
+//! is in *doubt* until it has committed a block that was certainly made after its start, and then waits for the end
+//! of that block's epoch (specs/decisions/0022-backup-restore-and-votes.md).
 
 use std::io::Write as _;
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! Joining a running network with nothing but a genesis file and the addresses of some nodes.
 //!
 //! Two ways lead to the newest block. [`install`](fn@install) takes the state of a certified height in chunks, and the
-//! blocks of the replay window with it; [`catch_up`] fetches all further blocks, or all since genesis, and executes them.
-//! The nodes asked may be anybody, and lie: whatever they send is verified by certificates of sets that are known
-//! here, so that the worst they can do is to cost time. The connection needs no encryption for that, and has none.
-//! What becomes final after this comes from the network between nodes.
+//! blocks of the replay window with it; [`catch_up`] fetches all further blocks, or all since genesis, and executes
+//! them. The nodes asked may be anybody, and lie: whatever they send is verified by certificates of sets that are
+//! known here, so that the worst they can do is to cost time. The connection needs no encryption for that, and has
+//! none. What becomes final after this comes from the network between nodes.
 
 mod journal;
 mod snapshot;

@@ -1,4 +1,5 @@
-//! A node that is asked for what is missing here. Whatever it sends is verified; here it is only bounded in time and size.
+//! A node that is asked for what is missing here. Whatever it sends is verified; here it is only bounded in time
+//! and size.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;

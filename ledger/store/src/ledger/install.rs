@@ -1,4 +1,5 @@
-//! Making a ledger from a snapshot: the state of one certified height, and the blocks below it that are needed to go on.
+//! Making a ledger from a snapshot: the state of one certified height, and the blocks below it that are needed to
+//! go on.
 //!
 //! ```text
 //! begin_install(header)      an empty ledger takes the snapshot under this header, which the caller has verified
@@ -26,7 +27,8 @@ use crate::tree::{self, Subtree};
 
 /// Rows of one write while something is cleared away.
 const ROWS_MAX: usize = 10_000;
-/// Milliseconds of block time before the snapshot whose blocks are needed: a transaction of one of them could come again.
+/// Milliseconds of block time before the snapshot whose blocks are needed: a transaction of one of them could come
+/// again.
 const REPLAY_WINDOW_MS: u64 = limits::VALIDITY_SECONDS_MAX as u64 * 1_000;
 
 /// How far a snapshot is installed.
@@ -174,7 +176,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes the next block downwards, with its receipts and its certificate, if it has one that the caller has verified.
+    /// Takes the next block downwards, with its receipts and its certificate, if it has one that the caller has
+    /// verified.
     pub fn install_block(
         &self,
         block: &Block,
@@ -346,8 +349,8 @@ impl Ledger {
     }
 }
 
-/// The finished parts of the tree that a chunk gives, by their paths. A chunk may begin and end between two nibbles, so it
-/// is up to eight parts.
+/// The finished parts of the tree that a chunk gives, by their paths. A chunk may begin and end between two
+/// nibbles, so it is up to eight parts.
 fn parts(chunk: &VerifiedChunk, version: u64, batch: &mut Batch) -> Vec<(Vec<u8>, Subtree)> {
     let leaves: Vec<tree::NewLeaf<'_>> = chunk
         .entries()

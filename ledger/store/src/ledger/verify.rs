@@ -1,5 +1,5 @@
-//! Checking a whole ledger: every hash recomputed, every link followed, every certificate verified, every root and index
-//! compared with what it stands for.
+//! Checking a whole ledger: every hash recomputed, every link followed, every certificate verified, every root and
+//! index compared with what it stands for.
 //!
 //! Nothing on disk is believed but the genesis file. What is wrong is collected and named by its place; only what
 //! cannot be read at all ends a part of the check. Nothing is changed.
@@ -149,12 +149,8 @@ impl Ledger {
     }
 
     fn verify_chain(&self, mut anchor: TrustAnchor, report: &mut Verification) {
-        loop {
-            let Some(chain) = report
-                .take("data.certificate", self.trust_chain(&anchor.network().clone(), anchor.last_change()))
-            else {
-                break;
-            };
+        let next = |anchor: &TrustAnchor| self.trust_chain(anchor.network(), anchor.last_change());
+        while let Some(chain) = report.take("data.certificate", next(&anchor)) {
             if let Err(error) = anchor.extend(&chain) {
                 report.note("data.certificate", format!("the chain of validator sets: {error}"));
                 break;

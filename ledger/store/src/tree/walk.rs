@@ -36,7 +36,8 @@ fn read(
     Ok(Some((stored, node::leaf_key(&bytes).to_vec())))
 }
 
-/// Visits the leaves from a key hash on, ascending, until `visit` has enough. `None` if a node is gone, as after pruning.
+/// Visits the leaves from a key hash on, ascending, until `visit` has enough. `None` if a node is gone, as after
+/// pruning.
 pub(crate) fn leaves_from(
     storage: &dyn KeyValue,
     root_version: Option<u64>,
@@ -77,7 +78,8 @@ fn below(
 }
 
 /// The hashes beside the way from the root to the place of all keys that begin with the first `depth` bits of `from`,
-/// from the bottom up. `Ok(None)` if the tree has no such place: it ends above. The outer `None` is a node that is gone.
+/// from the bottom up. `Ok(None)` if the tree has no such place: it ends above. The outer `None` is a node that is
+/// gone.
 pub(crate) fn siblings(
     storage: &dyn KeyValue,
     root_version: Option<u64>,
