@@ -47,14 +47,18 @@ fuzz: setup ## every decoder under libFuzzer for SECONDS (default 60) each; need
 interop: setup ## SD-JWT libraries of Python and JavaScript, which are installed for it
 	cargo test --release --locked --workspace --test interop -- --ignored
 
-soak: setup ## the simulation's scenarios for ten minutes each, then every test again
+soak: setup ## the simulation's scenarios for ten minutes each, then every test again, and a million DIDs
 	AVAL_SOAK_SECONDS=$(or $(SECONDS),600) $(CARGO_TEST)
+	aval-bench storage --dids 1000000 --report bench-storage.json
+	aval-bench join --dids 1000000 --runs 3 --report bench-join.json
 
-bench: build ## measure and write bench-report.json
+bench: build ## measure and write bench-report.json, bench-storage.json and bench-join.json
 	aval-bench --report bench-report.json
+	aval-bench storage --report bench-storage.json
+	aval-bench join --report bench-join.json
 
 generate: setup ## rewrite generated files: API descriptions, error table, vectors
 	AVAL_GENERATE=1 $(CARGO_TEST)
 
 clean: ## remove what demo and bench wrote
-	rm -rf demo bench-report.json
+	rm -rf demo bench-report.json bench-storage.json bench-join.json

@@ -95,6 +95,11 @@ impl Load {
         Ok(Self { members, revision: AtomicU64::new(10), height: network.head(0)?.0 })
     }
 
+    /// Members that are on the ledger already, whose blocks end at a height.
+    pub(crate) fn of(members: Vec<Party>, height: u64) -> Self {
+        Self { members, revision: AtomicU64::new(10), height }
+    }
+
     /// Everybody's DID.
     pub(crate) fn dids(&self) -> Vec<Did> {
         self.members.iter().map(|member| member.did.clone()).collect()

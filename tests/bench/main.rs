@@ -7,14 +7,17 @@
 //!
 //! Every figure is the median of several runs, which are in the report as well. Nothing here asserts a time.
 
+mod chain;
+mod join;
 mod load;
 mod measure;
 mod reads;
 mod report;
+mod storage;
 
 use anyhow::{Context, Result};
 use aval_tests::network::Network;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +32,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Measures a network of four validators on this machine.
 #[derive(Debug, Parser)]
 struct Arguments {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Where the report goes
     #[arg(long, default_value = "bench-report.json")]
     report: PathBuf,
@@ -49,10 +54,27 @@ struct Arguments {
     seed: u64,
 }
 
+/// What is measured apart from the network under load.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// What a ledger takes on disk, by profile: the figures of specs/storage.md.
+    Storage(storage::Storage),
+    /// How long a new node takes to join, while others write.
+    Join(join::Join),
+}
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    match &arguments.part {
+        Some(Part::Storage(storage)) => storage::run(storage),
+        Some(Part::Join(join)) => join::run(join),
+        None => network(&arguments),
+    }
+}
+
+fn network(arguments: &Arguments) -> Result<()> {
     let network = Network::start(arguments.seed)?;
-    let mut report = Report::new(&arguments_text(&arguments), arguments.seed);
+    let mut report = Report::new(&arguments_text(arguments), arguments.seed);
     std::thread::sleep(Duration::from_secs(5));
     report.push("rss_mib_idle", Machine::of(&network)?.rss_mib_max);
 

@@ -7,6 +7,7 @@ mod interop;
 mod links;
 mod membership;
 mod oversight;
+mod recovery;
 mod refusals;
 mod story;
 mod trust;

@@ -121,6 +121,19 @@ impl Network {
         Ok(index)
     }
 
+    /// Changes the configuration of a node that does not run.
+    pub fn configure(&self, index: usize, change: impl FnOnce(&mut Value)) -> Result<()> {
+        let file = self.home(index).join("config.json");
+        let mut config = serde_json::from_str(&std::fs::read_to_string(&file)?)?;
+        change(&mut config);
+        Ok(std::fs::write(&file, config.to_string())?)
+    }
+
+    /// What a node has written to its log.
+    pub fn log(&self, index: usize) -> Result<String> {
+        Ok(std::fs::read_to_string(self.folder().join(format!("node-{index}.log")))?)
+    }
+
     /// How many nodes there are.
     pub fn size(&self) -> usize {
         self.nodes.len()

@@ -77,6 +77,8 @@ pub struct ApiConfig {
     pub timeout_ms: u64,
     /// The stream of events.
     pub events: EventsConfig,
+    /// Requests for chunks and blocks of snapshots at the same time; more are answered 503.
+    pub snapshot_readers_max: usize,
 }
 
 impl Default for ApiConfig {
@@ -88,6 +90,7 @@ impl Default for ApiConfig {
             waiting_max: 4096,
             timeout_ms: 10_000,
             events: EventsConfig::default(),
+            snapshot_readers_max: 4,
         }
     }
 }
@@ -128,15 +131,19 @@ pub struct PeersConfig {
     pub listen: Option<SocketAddr>,
     /// Addresses by node key (multikey) that go before those on the ledger. They admit nobody.
     pub addresses: BTreeMap<String, SocketAddr>,
-    /// A node, as `http://HOST:PORT`, from which missing blocks are fetched before the start. They are verified.
-    pub join: Option<String>,
+    /// Nodes, as `http://HOST:PORT`, from which what is missing is fetched before the start: one, or a list in the order
+    /// in which they are asked. What they send is verified.
+    #[serde(deserialize_with = "one_or_many")]
+    pub join: Vec<String>,
+    /// Whether a node without blocks begins with a snapshot or with the first block; by the profile if left out.
+    pub sync: Option<Sync>,
     /// Nodes that may be connected at the same time, validators before observers. Each takes about half a megabyte.
     pub connections_max: usize,
 }
 
 impl Default for PeersConfig {
     fn default() -> Self {
-        Self { listen: None, addresses: BTreeMap::new(), join: None, connections_max: 64 }
+        Self { listen: None, addresses: BTreeMap::new(), join: Vec::new(), sync: None, connections_max: 64 }
     }
 }
 
@@ -170,12 +177,105 @@ impl MempoolConfig {
     }
 }
 
+/// How a node without blocks begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Sync {
+    /// With the state of a certified height and the blocks that are needed to go on.
+    Snapshot,
+    /// With the first block: every block is fetched and executed.
+    Replay,
+}
+
+/// What a node keeps (specs/storage.md).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Everything: all blocks, and the state of every height with proofs.
+    Archive,
+    /// All blocks, receipts and versions of DIDs; past state with proofs for some heights.
+    #[default]
+    Full,
+    /// The state, and the newest blocks.
+    Light,
+}
+
 /// State and finalized blocks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LedgerConfig {
-    /// Heights for which past state can be asked; everything if left out.
+    /// What the node keeps.
+    pub profile: Profile,
+    /// Heights for which past state can be asked, with proofs; by the profile if left out.
     pub history_heights: Option<u64>,
+    /// Heights whose blocks a light node keeps; more where something needs them.
+    pub block_heights: Option<u64>,
+    /// Heights from one snapshot that is offered to the next, rounded up to whole epochs; 0 for none; by the profile if
+    /// left out.
+    pub snapshot_heights: Option<u64>,
+    /// Heights that a snapshot is held at most while somebody fetches it.
+    pub snapshot_held_heights: Option<u64>,
+}
+
+/// Heights of past state that a full node keeps.
+const HISTORY_HEIGHTS_FULL: u64 = 1_000;
+/// The same of a light node.
+const HISTORY_HEIGHTS_LIGHT: u64 = 256;
+/// Heights of blocks that a light node keeps.
+const BLOCK_HEIGHTS_LIGHT: u64 = 2_048;
+
+impl LedgerConfig {
+    /// What the store keeps, in a network with epochs of this length.
+    pub fn store(&self, epoch_blocks: u64) -> aval_store::StoreConfig {
+        let (history, blocks) = match self.profile {
+            Profile::Archive => (None, None),
+            Profile::Full => (Some(HISTORY_HEIGHTS_FULL), None),
+            Profile::Light => (Some(HISTORY_HEIGHTS_LIGHT), Some(BLOCK_HEIGHTS_LIGHT)),
+        };
+        // A node that restarts looks up the last block of the epoch before.
+        let blocks = blocks.map(|blocks| self.block_heights.unwrap_or(blocks).max(2 * epoch_blocks));
+        aval_store::StoreConfig {
+            history_heights: self.history_heights.or(history),
+            block_heights: blocks,
+            ..aval_store::StoreConfig::default()
+        }
+    }
+
+    /// When snapshots are offered.
+    pub fn snapshots(&self) -> crate::snapshots::Schedule {
+        let default = crate::snapshots::Schedule::default();
+        let every = match self.profile {
+            Profile::Light => 0,
+            Profile::Archive | Profile::Full => default.every_heights,
+        };
+        crate::snapshots::Schedule {
+            every_heights: self.snapshot_heights.unwrap_or(every),
+            held_heights: self.snapshot_held_heights.unwrap_or(default.held_heights),
+        }
+    }
+
+    /// How a node without blocks begins unless it is told.
+    pub fn sync(&self) -> Sync {
+        match self.profile {
+            Profile::Archive => Sync::Replay,
+            Profile::Full | Profile::Light => Sync::Snapshot,
+        }
+    }
+}
+
+/// A text, or a list of texts.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Option::<OneOrMany>::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(OneOrMany::One(one)) => vec![one],
+        Some(OneOrMany::Many(many)) => many,
+    })
 }
 
 fn default_genesis() -> PathBuf {

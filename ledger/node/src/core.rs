@@ -31,12 +31,19 @@ use crate::mempool::{Limits, Mempool};
 use crate::metrics::Metrics;
 use crate::roster::Roster;
 use crate::runtime::{SharedRuntime, offload};
+use crate::snapshots::{Schedule, Snapshots};
 
-/// Heights that one call of the ledger's housekeeping looks at.
-const HOUSEKEEPING_HEIGHTS_MAX: usize = 512;
+/// Heights that one call of the ledger's housekeeping looks at when it erases witnesses.
+const ERASING_HEIGHTS_MAX: usize = 512;
+/// Heights that one call of pruning looks at: a few milliseconds of work, between which blocks are committed.
+const PRUNING_HEIGHTS_MAX: usize = 32;
+/// How often pruning begins, how long it pauses between two calls, and how many calls it makes.
+const PRUNING_INTERVAL: Duration = Duration::from_secs(5);
+const PRUNING_PAUSE: Duration = Duration::from_millis(20);
+const PRUNING_CALLS_MAX: usize = 64;
 /// Witnesses of so many of the newest blocks stay, however old: who makes or judges the next block needs the
 /// ones below.
-const WITNESS_BLOCKS_KEPT: u64 = 64;
+pub const WITNESS_BLOCKS_KEPT: u64 = 64;
 /// How often a node that makes no blocks hands what waits on again, and how much of it.
 const REPUBLISH_INTERVAL: Duration = Duration::from_secs(3);
 const REPUBLISH_TRANSACTIONS_MAX: usize = 256;
@@ -91,6 +98,7 @@ impl Network {
             epoch_blocks: self.epoch_blocks(),
             key_seed,
             joined_height: None,
+            doubt: None,
             block_bytes_max: aval_types::limits::BLOCK_BYTES_MAX,
             partition_prefix: String::new(),
         }
@@ -106,6 +114,8 @@ pub struct CoreOptions {
     pub block_interval: Duration,
     /// Addresses of nodes by key, which go before the registered ones.
     pub addresses: BTreeMap<[u8; 32], SocketAddr>,
+    /// When snapshots are offered.
+    pub snapshots: Schedule,
     /// The newest version of the protocol that is known: another one than the program's in tests alone.
     pub protocol_version: u32,
 }
@@ -116,6 +126,7 @@ impl Default for CoreOptions {
             mempool: Limits::default(),
             block_interval: Duration::from_millis(100),
             addresses: BTreeMap::new(),
+            snapshots: Schedule::default(),
             protocol_version: PROTOCOL_VERSION,
         }
     }
@@ -141,6 +152,8 @@ pub struct Core {
     pub executor: Arc<Executor>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Which heights are offered as snapshots.
+    pub snapshots: Snapshots,
 }
 
 impl Core {
@@ -183,9 +196,21 @@ impl Core {
         .map_err(|error| EngineError::Build(error.to_string()))?;
         let told = executor.clone();
         gossip.start(move || told.newest().height);
-        let core =
-            Arc::new(Self { network, runtime, ledger, mempool, ingress, gossip, roster, executor, metrics });
-        core.clone().spawn_housekeeping();
+        let snapshots = Snapshots::new(options.snapshots, network.epoch_blocks());
+        let core = Arc::new(Self {
+            network,
+            runtime,
+            ledger,
+            mempool,
+            ingress,
+            gossip,
+            roster,
+            executor,
+            metrics,
+            snapshots,
+        });
+        core.clone().spawn_erasing();
+        core.clone().spawn_pruning();
         core.clone().spawn_republishing();
         Ok(core)
     }
@@ -216,13 +241,41 @@ impl Core {
         );
     }
 
-    /// Erases witnesses whose retention is over and prunes what the configured history does not keep, now and then.
-    fn spawn_housekeeping(self: Arc<Self>) {
+    /// Prunes what is not kept, in short calls beside the normal work.
+    fn spawn_pruning(self: Arc<Self>) {
+        let runtime = self.runtime.clone();
+        runtime.spawn(
+            "pruning",
+            Box::pin(async move {
+                loop {
+                    self.runtime.sleep(PRUNING_INTERVAL).await;
+                    for _ in 0..PRUNING_CALLS_MAX {
+                        let newest = self.executor.newest().height;
+                        let held = self.snapshots.held(newest, self.runtime.now_ms());
+                        let ledger = self.ledger.clone();
+                        let prune = move || ledger.prune_below(held, PRUNING_HEIGHTS_MAX);
+                        match offload(&*self.runtime, prune).await {
+                            Some(Ok(pruned)) if pruned.is_done => break,
+                            Some(Ok(_)) => self.runtime.sleep(PRUNING_PAUSE).await,
+                            Some(Err(error)) => {
+                                warn!(code = error.code(), %error, "pruning failed and will be tried again");
+                                break;
+                            }
+                            None => return,
+                        }
+                    }
+                }
+            }),
+        );
+    }
+
+    /// Erases witnesses whose retention is over, now and then.
+    fn spawn_erasing(self: Arc<Self>) {
         let retention_ms = self.network.genesis.parameters.witness_retention_ms;
         let interval = Duration::from_millis((retention_ms / 10).clamp(1_000, 60_000));
         let runtime = self.runtime.clone();
         runtime.spawn(
-            "housekeeping",
+            "erasing",
             Box::pin(async move {
                 loop {
                     self.runtime.sleep(interval).await;
@@ -230,15 +283,15 @@ impl Core {
                     let ledger = self.ledger.clone();
                     let done = offload(&*self.runtime, move || {
                         let newest = ledger.require_head()?.height();
-                        let kept = ledger.header(newest.saturating_sub(WITNESS_BLOCKS_KEPT))?.time_ms;
-                        let erased = ledger.erase_witnesses(before_ms.min(kept), HOUSEKEEPING_HEIGHTS_MAX)?;
-                        Ok::<_, aval_store::StoreError>((erased, ledger.prune(HOUSEKEEPING_HEIGHTS_MAX)?))
+                        let oldest = newest.saturating_sub(WITNESS_BLOCKS_KEPT).max(ledger.base());
+                        let kept = ledger.header(oldest)?.time_ms;
+                        ledger.erase_witnesses(before_ms.min(kept), ERASING_HEIGHTS_MAX)
                     })
                     .await;
                     match done {
-                        Some(Ok((erased, pruned))) => debug!(?erased, ?pruned, "housekeeping"),
+                        Some(Ok(erased)) => debug!(?erased, "witnesses"),
                         Some(Err(error)) => {
-                            warn!(code = error.code(), %error, "housekeeping failed and will be tried again")
+                            warn!(code = error.code(), %error, "witnesses could not be erased; it will be tried again")
                         }
                         None => return,
                     }

@@ -51,6 +51,11 @@ impl Fault {
         Self { exit_code: 6, sentence: sentence.into() }
     }
 
+    /// A fault that another process had.
+    pub fn with_exit_code(exit_code: u8, sentence: impl Into<String>) -> Self {
+        Self { exit_code: exit_code.max(1), sentence: sentence.into() }
+    }
+
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         self.exit_code

@@ -15,6 +15,7 @@
 
 pub mod access;
 pub mod api;
+pub mod backup;
 pub mod block_run;
 pub mod cli;
 pub mod clock;
@@ -37,6 +38,7 @@ pub mod metrics;
 mod probe;
 pub mod roster;
 pub mod runtime;
+pub mod snapshots;
 pub mod stop;
 
 #[cfg(test)]

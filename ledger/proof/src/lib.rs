@@ -16,6 +16,7 @@ mod error;
 mod ledger_proof;
 mod receipt_proof;
 mod receipt_tree;
+pub mod snapshot;
 mod state_proof;
 mod trust_chain;
 mod validators;

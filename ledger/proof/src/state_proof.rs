@@ -56,7 +56,7 @@ pub(crate) fn node_hash(left: &Hash, right: &Hash) -> Hash {
 }
 
 /// Bit `index` of a hash, 0 being the highest of the first byte.
-fn bit(hash: &Hash, index: usize) -> bool {
+pub(crate) fn bit(hash: &Hash, index: usize) -> bool {
     hash.as_bytes().get(index / 8).is_some_and(|byte| (byte >> (7 - index % 8)) & 1 == 1)
 }
 

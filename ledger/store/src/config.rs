@@ -11,6 +11,9 @@ pub struct StoreConfig {
     pub open_files_max: i32,
     /// Heights for which state and proofs are answered; older ones are pruned. `None` keeps everything.
     pub history_heights: Option<u64>,
+    /// Heights for which blocks and past versions of DIDs are kept; older ones are pruned, as far as nothing needs
+    /// them any more. `None` keeps everything.
+    pub block_heights: Option<u64>,
 }
 
 impl Default for StoreConfig {
@@ -20,6 +23,7 @@ impl Default for StoreConfig {
             memtable_bytes: 48 * 1024 * 1024,
             open_files_max: 256,
             history_heights: None,
+            block_heights: None,
         }
     }
 }

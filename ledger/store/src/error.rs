@@ -44,6 +44,20 @@ pub enum StoreError {
         /// Newest format version this release reads.
         supported: u32,
     },
+    /// The store was written before the first release, in a form that is not read any more.
+    #[error(
+        "{} has store format {found}, this release reads {supported}: remove the folder and start with --join; the node \
+         fetches everything again",
+        path.display()
+    )]
+    FormatOlder {
+        /// The store's folder.
+        path: PathBuf,
+        /// Format version in the folder.
+        found: u32,
+        /// The format version that this release reads.
+        supported: u32,
+    },
     /// The folder or a value in it is damaged.
     #[error(
         "the store is damaged ({what}): restore the data folder from a backup, or remove it and synchronize again"
@@ -116,8 +130,7 @@ pub enum StoreError {
     Empty,
     /// What was asked for has been pruned.
     #[error(
-        "state at height {height} has been pruned, the oldest kept is {oldest}: ask for a newer height, or an archive \
-         node"
+        "height {height} has been pruned here, the oldest kept is {oldest}: ask for a newer height, or an archive node"
     )]
     Pruned {
         /// Height that was asked for.
@@ -125,6 +138,17 @@ pub enum StoreError {
         /// Oldest height that can be answered.
         oldest: u64,
     },
+    /// A snapshot is being installed: there is no ledger yet.
+    #[error(
+        "the snapshot of height {0} is not installed whole yet: start the node with --join, or remove the ledger's folder"
+    )]
+    Installing(u64),
+    /// The ledger has blocks, so no snapshot can be installed.
+    #[error("the ledger has blocks already, and a snapshot is for an empty one: use another data folder")]
+    NotEmpty,
+    /// What was offered does not belong to the snapshot that is being installed.
+    #[error("this does not belong to the snapshot that is being installed: {0}")]
+    Foreigner(String),
     /// No finality certificate at or above the height is known.
     #[error("no finality certificate at or above height {0} is known yet: ask again after the next block")]
     NotCertified(u64),
@@ -138,6 +162,7 @@ impl StoreError {
             StoreError::Foreign(_) => "store.foreign",
             StoreError::GenesisMismatch { .. } => "store.genesis_mismatch",
             StoreError::FormatNewer { .. } => "store.format_newer",
+            StoreError::FormatOlder { .. } => "store.format_older",
             StoreError::Corrupt { .. } => "store.corrupt",
             StoreError::Io { .. } => "store.io",
             StoreError::Database { .. } => "store.database",
@@ -148,6 +173,9 @@ impl StoreError {
             StoreError::NotYet { .. } => "store.not_yet",
             StoreError::Empty => "store.empty",
             StoreError::Pruned { .. } => "store.pruned",
+            StoreError::Installing(_) => "store.installing",
+            StoreError::NotEmpty => "store.not_empty",
+            StoreError::Foreigner(_) => "store.not_of_snapshot",
             StoreError::NotCertified(_) => "store.not_certified",
         }
     }

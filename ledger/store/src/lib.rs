@@ -33,7 +33,8 @@ mod tree;
 pub use config::StoreConfig;
 pub use error::StoreError;
 pub use ledger::{
-    Commit, DidVersion, ErasedWitnesses, Finality, Head, Ledger, ProvenState, Pruned, TransactionPlace,
+    Commit, Damage, DidVersion, ErasedWitnesses, Finality, Head, InstallStep, Installation, InstalledChange,
+    Ledger, ProvenState, Pruned, TransactionPlace, Verification,
 };
 pub use pending::{PendingBlock, View};
 pub use storage::MemoryStorage;

@@ -63,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     target("public_key", 1_024, identity::public_key, seeds::public_keys),
     target("receipt", 4_096, ledger::receipt, seeds::receipts),
     target("sd_jwt", 4_096, identity::sd_jwt, seeds::sd_jwts),
+    target("snapshot_chunk", 4_096, proofs::snapshot_chunk, seeds::snapshot_chunks),
     target("submission", 32_768, ledger::submission, seeds::submissions),
     target("token_request", 2_048, openid::token, seeds::token_requests),
     target("trust_chain", 16_384, proofs::trust_chain, seeds::trust_chains),

@@ -5,10 +5,27 @@ use std::sync::LazyLock;
 use aval_codec::{Hash, Json, Limits, json};
 use aval_did::PublicKey;
 use aval_proof::audit::AuditVerifier;
+use aval_proof::snapshot::SnapshotChunk;
 use aval_proof::{Certificate, Checkpoint, Claim, LedgerProof, TrustAnchor, TrustChain, ValidatorSet};
 use aval_types::Genesis;
 
-use crate::seeds::{GENESIS, vectors};
+use crate::seeds::{GENESIS, snapshot_state, vectors};
+
+/// A chunk of a snapshot. What verifies is a part of the state that the root commits to.
+pub(crate) fn snapshot_chunk(bytes: &[u8]) -> bool {
+    let Ok(chunk) = SnapshotChunk::decode(bytes) else { return false };
+    assert_eq!(chunk.encode().as_deref(), Ok(bytes), "a chunk has two spellings");
+    let (root, entries) = snapshot_state();
+    let Ok(verified) = chunk.verify(&root) else { return true };
+    let end = verified.next();
+    let inside = entries.iter().filter(|(key, _)| {
+        let hash = aval_codec::sha256(key);
+        hash >= verified.from() && end.is_none_or(|end| hash < end)
+    });
+    let own = verified.entries().iter().map(|entry| (&entry.key, &entry.value));
+    assert!(inside.map(|(key, value)| (key, value)).eq(own), "a chunk verifies that is not the state");
+    true
+}
 
 /// The anchor by which the vectors are made.
 static ANCHOR: LazyLock<TrustAnchor> =

@@ -1,7 +1,7 @@
 //! Inputs to begin with: what `specs/vectors` holds, good and bad, and what the test kit makes.
 
 use aval_codec::json::{self, Json, Limits};
-use aval_codec::{Hash, b64u};
+use aval_codec::{Hash, b64u, sha256};
 use aval_did::{Did, Operation, SigningKey};
 use aval_machine::policy::{DEFAULT_POLICY, POLICY_SCHEMA};
 use aval_machine::testkit::Kit;
@@ -10,6 +10,7 @@ use aval_openid::vci::{
     CredentialResponse, IssuerMetadata, TokenRequest, TokenResponse, TransactionCodeSpec, proof,
 };
 use aval_proof::audit::AuditWriter;
+use aval_proof::snapshot::SnapshotChunk;
 use aval_proof::{Certificate, ValidatorSet, signed_bytes};
 use aval_types::access::{AccessRequest, AccessToken};
 use aval_types::block::{encode_body, transactions_root, witnesses_root};
@@ -49,6 +50,40 @@ fn kid() -> KeyId {
 pub(crate) fn vectors(name: &str) -> Json {
     let (_, bytes) = FILES.iter().find(|(known, _)| *known == name).expect("a vector file");
     json::parse(bytes, Limits { bytes_max: usize::MAX, depth_max: 64 }).expect("vectors are strict JSON")
+}
+
+/// A state of two entries, on either side of the root, and the root. Ascending by the hashes of the keys.
+pub(crate) fn snapshot_state() -> (Hash, Vec<(Vec<u8>, Vec<u8>)>) {
+    let is_right = |key: &[u8]| sha256(key).as_bytes()[0] & 0x80 != 0;
+    let key = |right: bool| {
+        let mut keys = (0u8..).map(|number| vec![b'k', number]);
+        keys.find(|key| is_right(key) == right).expect("half of all hashes")
+    };
+    let entries = vec![(key(false), b"left".to_vec()), (key(true), b"right".to_vec())];
+    let [left, right] = [snapshot_leaf(&entries[0]), snapshot_leaf(&entries[1])];
+    (sha256(&[b"JMT::IntrnalNode".as_slice(), left.as_bytes(), right.as_bytes()].concat()), entries)
+}
+
+fn snapshot_leaf((key, value): &(Vec<u8>, Vec<u8>)) -> Hash {
+    sha256(&[b"JMT::LeafNode".as_slice(), sha256(key).as_bytes(), sha256(value).as_bytes()].concat())
+}
+
+/// Chunks of that state: the whole, each half, and one that lies.
+pub(crate) fn snapshot_chunks() -> Vec<Vec<u8>> {
+    let (_, entries) = snapshot_state();
+    let [left, right] = [snapshot_leaf(&entries[0]), snapshot_leaf(&entries[1])];
+    let mut half = [0; 32];
+    half[0] = 0x80;
+    let chunk = |from: [u8; 32], siblings: Vec<Hash>, entries: &[(Vec<u8>, Vec<u8>)]| {
+        let chunk = SnapshotChunk { height: 7, from: Hash::new(from), siblings, entries: entries.to_vec() };
+        chunk.encode().expect("a short chunk")
+    };
+    vec![
+        chunk([0; 32], Vec::new(), &entries),
+        chunk([0; 32], vec![right], &entries[..1]),
+        chunk(half, vec![left], &entries[1..]),
+        chunk([0; 32], vec![right], &[]),
+    ]
 }
 
 /// Every text under a member of this name, anywhere in a vector file.

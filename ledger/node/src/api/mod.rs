@@ -16,6 +16,7 @@
 //! | `GET /v1/faults` | fault proofs that this node has seen, ready for the ledger |
 //! | `GET /v1/trust-chain` | the changes of the validator set, each with its certificate |
 //! | `GET /v1/blocks?from=` | a run of blocks with certificates, for a node that joins |
+//! | `GET /v1/snapshots`, `…/{height}/chunks`, `…/blocks` | the state of a height in chunks that verify by themselves |
 //! | `GET /v1/events` | what changed, as server-sent events from any height on |
 //! | `GET /v1/proposals`, `/v1/holds`, and `…/{id}` | what governors and supervisors decide, with proof |
 //! | `GET /v1/audit` | a range of the ledger as a bundle that is checked offline, for auditors |
@@ -45,6 +46,7 @@ mod receipts;
 mod resolve;
 pub mod server;
 mod services;
+mod snapshots;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -102,6 +104,7 @@ struct Context {
     events: EventsConfig,
     event_readers: Arc<Semaphore>,
     exports: Arc<Semaphore>,
+    snapshot_readers: Arc<Semaphore>,
 }
 
 impl Context {
@@ -114,6 +117,7 @@ impl Context {
             events: config.events.clone(),
             event_readers: Arc::new(places(config.events.readers_max)),
             exports: Arc::new(places(audit::EXPORTS_MAX)),
+            snapshot_readers: Arc::new(places(config.snapshot_readers_max)),
         }
     }
 

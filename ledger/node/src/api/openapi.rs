@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use super::problem::Problem;
 use super::{
-    Context, accreditations, audit, blocks, events, governance, node, nodes, resolve, services, state,
-    transactions,
+    Context, accreditations, audit, blocks, events, governance, node, nodes, resolve, services, snapshots,
+    state, transactions,
 };
 
 #[derive(OpenApi)]
@@ -55,6 +55,9 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(blocks::block_header))
         .routes(routes!(blocks::block_receipt))
         .routes(routes!(blocks::checkpoint))
+        .routes(routes!(snapshots::list))
+        .routes(routes!(snapshots::chunk))
+        .routes(routes!(snapshots::blocks))
         .routes(routes!(events::events))
         .routes(routes!(audit::export))
         .routes(routes!(governance::proposals))

@@ -17,6 +17,7 @@
 //! | `node.overloaded` | 503 | too many requests or waiting transactions |
 //! | `node.not_ready` | 503 | the node is starting or catching up |
 //! | `ledger.pruned` | 410 | the height is older than what this node keeps |
+//! | `snapshot.not_offered` | 404 | the height is none that is offered as a snapshot |
 //! | `ledger.not_yet` | 404 | the height is not final yet |
 
 use aval_machine::policy::Explanation;

@@ -3,6 +3,7 @@
 //! Data goes to stdout, talk and logs to stderr. A command ends with the exit codes of [`crate::fault`], and a fault is
 //! one sentence that says what to do. No secret is ever an argument, an environment variable or a line of a log.
 
+mod backup;
 mod genesis;
 mod init;
 pub mod log;
@@ -15,6 +16,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// In the engine's folder: the genesis hash of the network that its journals belong to.
+pub const ENGINE_NETWORK_FILE: &str = "NETWORK";
 
 /// The arguments of `avald`.
 #[derive(Debug, Parser)]
@@ -50,6 +54,12 @@ enum Command {
     Start(start::Arguments),
     /// Run a whole network on this machine, for development.
     Devnet(crate::devnet::Arguments),
+    /// Copy a node's ledger into a new folder, while the node runs or not.
+    Backup(backup::BackupArguments),
+    /// Make a node's ledger from a backup.
+    Restore(backup::RestoreArguments),
+    /// Check a node's ledger end to end: every hash, link, certificate, root and index.
+    VerifyData(backup::VerifyArguments),
     /// Sign, with a node's key, who operates it: what `aval node register` needs.
     NodeProof(node_proof::Arguments),
     /// Check a node's folder, ports, disk and clock.
@@ -76,6 +86,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Start(arguments) => start::run(&arguments),
         Command::Devnet(devnet) => crate::devnet::run(&devnet, &arguments.log, arguments.log_json),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
+        Command::VerifyData(arguments) => backup::verify_data(&arguments),
         Command::NodeProof(arguments) => node_proof::run(&arguments),
         Command::Doctor(arguments) => crate::doctor::run(&arguments),
         Command::Genesis(command) => genesis::run(&command),

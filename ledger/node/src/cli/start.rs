@@ -12,23 +12,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aval_did::PublicKey;
-use aval_store::{Ledger, StoreConfig};
+use aval_store::Ledger;
 use clap::Args;
 
+use super::ENGINE_NETWORK_FILE;
 use super::log::LogControl;
 use crate::access::Gate;
 use crate::access::log::AccessLog;
 use crate::api::admin::Controls;
 use crate::api::server::{self, Server};
 use crate::api::{self, NodeInfo, Parts};
+use crate::backup::Control;
 use crate::clock;
-use crate::config::Home;
+use crate::config::{Home, Sync};
 use crate::core::{Core, CoreOptions, Network};
 use crate::engine::{EngineError, ProductionOptions, Settings, run as run_engine};
 use crate::executor::install_genesis;
 use crate::fault::{Fault, file_fault};
 use crate::genesis_file::GenesisFile;
-use crate::join::{self, Source};
+use crate::join::{self, Doubt, Joined, Sources};
 use crate::key_file::{self, NodeKey};
 use crate::metrics::Metrics;
 use crate::roster::Roster;
@@ -40,18 +42,20 @@ const ENGINE_THREADS: usize = 2;
 const ADMIN_THREADS: usize = 1;
 /// Bytes that a disk which is not full has left: the database reserves about as much when it begins a file.
 const ROOM_MIN: u64 = 64 * 1024 * 1024;
-/// In the engine's folder: the genesis hash of the network that its journals belong to.
-const ENGINE_NETWORK_FILE: &str = "NETWORK";
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The node's folder, made by `avald init` or `avald devnet`.
     #[arg(long, value_name = "DIR")]
     home: PathBuf,
-    /// First fetch the blocks that are missing here from this node, http://HOST:PORT of any node of the
-    /// network. They are verified from the genesis file on. Goes before `peers.join` of the configuration.
+    /// First fetch what is missing here from this node, http://HOST:PORT of any node of the network; several are asked
+    /// one after the other. What they send is verified from the genesis file on. Goes before `peers.join` of the
+    /// configuration.
     #[arg(long, value_name = "URL")]
-    join: Option<String>,
+    join: Vec<String>,
+    /// Whether a node without blocks begins with a snapshot or with the first block. Goes before `peers.sync`.
+    #[arg(long, value_name = "WAY")]
+    sync: Option<Sync>,
     /// Stop when standard input closes, as it does when the program that started this one ends, however it ends.
     #[arg(long)]
     exit_with_parent: bool,
@@ -72,11 +76,19 @@ struct Setup {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
     let setup = Setup::read(&arguments.home)?;
-    require_way_in(&setup, arguments.join.as_deref())?;
+    let peers = &setup.home.config.peers;
+    let named = if arguments.join.is_empty() { &peers.join } else { &arguments.join };
+    let mut sources = Sources::parse(named)?;
+    require_way_in(&setup, !sources.is_empty())?;
     claim_engine_folder(&setup.home.engine_folder(), &setup.genesis)?;
-    let config =
-        StoreConfig { history_heights: setup.home.config.ledger.history_heights, ..StoreConfig::default() };
+    let config = setup.home.config.ledger.store(setup.network.epoch_blocks().get());
     let ledger = Ledger::open(&setup.home.ledger_folder(), &setup.genesis.hash, config)?;
+    let stop = Stop::on_signals(arguments.exit_with_parent)?;
+    let sync = arguments.sync.or(peers.sync).unwrap_or_else(|| setup.home.config.ledger.sync());
+    install(&setup, sync, &mut sources, &ledger, &stop)?;
+    if stop.is_requested() {
+        return Ok(());
+    }
     install_genesis(&ledger, &setup.genesis.genesis, setup.genesis.hash)
         .map_err(|error| Fault::invalid(error.to_string()))?;
     let log = AccessLog::open(&setup.home.access_log()).map_err(|error| {
@@ -86,13 +98,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
         ))
     })?;
     let gate = Arc::new(Gate::new(setup.node.key.clone(), log));
-    let stop = Stop::on_signals(arguments.exit_with_parent)?;
-    join(&setup, arguments.join.as_deref(), &ledger, &stop)?;
+    join(&setup, &mut sources, &ledger, &stop)?;
     if stop.is_requested() {
         return Ok(());
     }
     require_admission(&setup, &ledger)?;
-    let joined_height = join::joined_height(&setup.home.engine_folder())?;
+    let joined = settled(&setup, &ledger)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         network = %setup.network.id,
@@ -103,10 +114,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
         "starting"
     );
     let engine_folder = setup.home.engine_folder();
+    let _control = Control::listen(setup.home.path(), ledger.clone(), setup.genesis.clone());
     // The engine panics on what it takes for a defect, damaged journals among them. That ends the node, in order.
     let (watch, folder) = (clock::Watch::start(&stop)?, setup.home.path().to_owned());
     let outcome =
-        std::panic::catch_unwind(AssertUnwindSafe(|| drive(setup, ledger, gate, joined_height, &stop)));
+        std::panic::catch_unwind(AssertUnwindSafe(|| drive(setup, ledger, gate, joined, &stop)));
     if let Some(seconds) = watch.jump() {
         return Err(Fault::try_later(format!(
             "the clock of this machine jumped by {seconds} s, and everything that waits for a time was wrong with it: set \
@@ -176,26 +188,70 @@ fn addresses(home: &Home) -> Result<BTreeMap<[u8; 32], SocketAddr>, Fault> {
         .collect()
 }
 
+/// Gives a ledger without blocks the state of a snapshot, if that is the way and somebody offers one.
+fn install(
+    setup: &Setup,
+    sync: Sync,
+    sources: &mut Sources,
+    ledger: &Ledger,
+    stop: &Stop,
+) -> Result<(), Fault> {
+    let begun = ledger.installation()?.is_some();
+    if ledger.head().is_some() || sources.is_empty() || (sync == Sync::Replay && !begun) {
+        return Ok(());
+    }
+    let mut asked = sources.clone();
+    let (bytes, folder) = (&setup.genesis.bytes, setup.home.engine_folder());
+    if join::install(ledger, &setup.network, bytes, &mut asked, &folder, || stop.is_requested())? {
+        *sources = asked;
+    } else {
+        tracing::info!("nobody offers a snapshot: every block is fetched");
+    }
+    Ok(())
+}
+
+/// What the folder says of how the ledger came here. A key that is none of the validators has signed nothing that
+/// counts, so there is no doubt about it.
+fn settled(setup: &Setup, ledger: &Ledger) -> Result<Option<Joined>, Fault> {
+    let folder = setup.home.engine_folder();
+    let Some(joined) = Joined::read(&folder)? else { return Ok(None) };
+    let PublicKey::Ed25519(key) = setup.key.public() else { return Ok(Some(joined)) };
+    let may_have_voted = || -> Result<bool, Fault> {
+        let newest = ledger.require_head()?.height();
+        let first = newest.min(joined.height).saturating_sub(1);
+        Ok(ledger.validators_after(first.max(ledger.base()))?.contains(&key)
+            || ledger.validators_after(newest)?.contains(&key))
+    };
+    if joined.doubt == Doubt::Joined && !may_have_voted()? {
+        let joined = Joined { doubt: Doubt::Settled, ..joined };
+        joined.write(&folder)?;
+        return Ok(Some(joined));
+    }
+    Ok(Some(joined))
+}
+
 /// Fetches the blocks that are missing here, if there is somebody to ask and the other nodes could not give them.
-fn join(setup: &Setup, url: Option<&str>, ledger: &Ledger, stop: &Stop) -> Result<(), Fault> {
-    let Some(url) = url.or(setup.home.config.peers.join.as_deref()) else { return Ok(()) };
-    let source = Source::parse(url)?;
+fn join(setup: &Setup, sources: &mut Sources, ledger: &Ledger, stop: &Stop) -> Result<(), Fault> {
+    let restored =
+        Joined::read(&setup.home.engine_folder())?.is_some_and(|joined| joined.doubt == Doubt::Restored);
+    if sources.is_empty() {
+        return Ok(());
+    }
     // Other nodes give blocks as long as these have their witnesses. A short absence is theirs, because who fetched
     // blocks otherwise does not vote until the next epoch.
     let head = ledger.require_head()?;
     let age_ms = crate::clock::now_ms().saturating_sub(head.header().time_ms);
     let is_short = age_ms < setup.network.genesis.parameters.witness_retention_ms / 2;
-    if is_short && head.height() > 0 && require_admission(setup, ledger).is_ok() {
+    if is_short && !restored && head.height() > 0 && require_admission(setup, ledger).is_ok() {
         return Ok(());
     }
-    join::catch_up(ledger, &setup.network, &source, &setup.home.engine_folder(), || stop.is_requested())
+    join::catch_up(ledger, &setup.network, sources, &setup.home.engine_folder(), || stop.is_requested())
 }
 
 /// Refuses a node that is not in the genesis file and has no blocks and nobody to ask for them, before it
 /// leaves anything behind.
-fn require_way_in(setup: &Setup, url: Option<&str>) -> Result<(), Fault> {
+fn require_way_in(setup: &Setup, can_ask: bool) -> Result<(), Fault> {
     let is_new = !setup.home.ledger_folder().exists();
-    let can_ask = url.or(setup.home.config.peers.join.as_deref()).is_some();
     if is_new && !can_ask && setup.genesis.validator(&setup.key.public()).is_none() {
         return Err(stranger(setup, 0));
     }
@@ -267,14 +323,27 @@ fn drive(
     setup: Setup,
     ledger: Ledger,
     gate: Arc<Gate>,
-    joined_height: Option<u64>,
+    joined: Option<Joined>,
     stop: &Stop,
 ) -> Result<(), EngineError> {
     let genesis_block = install_genesis(&ledger, &setup.genesis.genesis, setup.genesis.hash)?;
     let addresses = setup.addresses;
     let settings = setup.network.engine_settings(genesis_block, *setup.key.seed());
     let options = ProductionOptions {
-        settings: Settings { joined_height, ..settings },
+        settings: Settings {
+            joined_height: joined.map(|joined| joined.height),
+            doubt: joined.filter(|joined| joined.doubt != Doubt::Settled).map(|_| {
+                let folder = setup.home.engine_folder();
+                Arc::new(move |height| {
+                    let settled = Joined { height, doubt: Doubt::Settled };
+                    if let Err(fault) = settled.write(&folder) {
+                        // Nothing is wrong but that the next start waits again.
+                        tracing::warn!(%fault, "it could not be noted that this node may vote again");
+                    }
+                }) as Arc<dyn Fn(u64) + Send + std::marker::Sync>
+            }),
+            ..settings
+        },
         listen: setup.listen,
         connections_max: NonZeroUsize::new(setup.home.config.peers.connections_max)
             .unwrap_or(NonZeroUsize::MIN),
@@ -301,8 +370,12 @@ fn drive(
         }
     };
     let result = run_engine(options, shutdown, move |runtime, links| {
-        let core_options =
-            CoreOptions { mempool: config.mempool.limits(), addresses, ..CoreOptions::default() };
+        let core_options = CoreOptions {
+            mempool: config.mempool.limits(),
+            addresses,
+            snapshots: config.ledger.snapshots(),
+            ..CoreOptions::default()
+        };
         let metrics = Arc::new(Metrics::new());
         let core = Core::start(network, ledger, runtime, links, metrics.clone(), core_options)?;
         let parts = Parts { core: core.clone(), genesis, node, gate };

@@ -227,6 +227,8 @@ where
                     let Some((block, acknowledgement)) = block else { return Err(EngineError::Stopped) };
                     if block.digest() != genesis {
                         commit(&application, &self.marshal, &block).await?;
+                        let time_ms = block.block().header.time_ms;
+                        self.schemes.committed(current.epoch.get(), block.height(), time_ms);
                         self.following.follow(block.height())?;
                         if block.height() == current.last.get() {
                             current = self.advance(current, &block).await?;

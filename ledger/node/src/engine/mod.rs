@@ -273,6 +273,9 @@ pub struct Settings {
     /// The height that the ledger reached without the engine, if it did: the node votes only in epochs after that
     /// height's, since it may have voted in earlier ones and forgotten it.
     pub joined_height: Option<u64>,
+    /// Set if the key may have voted above that height as well: the node does not vote until it has committed a block
+    /// that was made after its start, and that block's epoch has ended. Called with that block's height.
+    pub doubt: Option<Arc<dyn Fn(u64) + Send + Sync>>,
     /// Bytes of a block that are read at most, whatever the parameters in force say.
     pub block_bytes_max: usize,
     /// Put before the names of the engine's files, where several nodes share a place for them; empty otherwise.

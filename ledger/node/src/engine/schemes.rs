@@ -18,23 +18,45 @@ use super::{EngineError, Membership, Settings, stack};
 /// Epochs whose schemes are kept below the newest one. A block is delivered at most that late.
 const EPOCHS_KEPT: u64 = 64;
 
+/// When this node must not vote, because it does not know how its key voted before.
+#[derive(Default)]
+struct Silence {
+    /// The last epoch in which it must not, if there is one.
+    until: Option<u64>,
+    /// Whether that epoch is not known yet, and whom to tell when it is.
+    doubt: Option<Arc<dyn Fn(u64) + Send + Sync>>,
+    /// Milliseconds since 1970 after which a block's time shows that it was made after the start.
+    started_ms: u64,
+}
+
+/// A block is at most two seconds ahead of a validator's clock (D11); the rest is for this machine's.
+const CLOCK_SLACK_MS: u64 = 10_000;
+
 /// The schemes that are known; a clone shares them.
 #[derive(Clone)]
 pub(super) struct Schemes {
     namespace: Arc<Vec<u8>>,
     key: PrivateKey,
-    /// The last epoch in which this node must not vote, if there is one.
-    silent_until: Option<u64>,
+    silence: Arc<Mutex<Silence>>,
     membership: Arc<dyn Membership>,
     known: Arc<Mutex<BTreeMap<Epoch, Arc<Scheme>>>>,
 }
 
 impl Schemes {
-    pub(super) fn new(settings: &Settings, membership: Arc<dyn Membership>) -> Result<Self, EngineError> {
+    /// `now_ms` is the time of the start.
+    pub(super) fn new(
+        settings: &Settings,
+        membership: Arc<dyn Membership>,
+        now_ms: u64,
+    ) -> Result<Self, EngineError> {
         Ok(Self {
             namespace: Arc::new(namespace(&settings.network)),
             key: stack::private_key(settings)?,
-            silent_until: settings.joined_height.map(|height| height / settings.epoch_blocks),
+            silence: Arc::new(Mutex::new(Silence {
+                until: settings.joined_height.map(|height| height / settings.epoch_blocks),
+                doubt: settings.doubt.clone(),
+                started_ms: now_ms,
+            })),
             membership,
             known: Arc::default(),
         })
@@ -48,7 +70,7 @@ impl Schemes {
         let Some(keys) = self.membership.validators(epoch.get())? else { return Ok(None) };
         let keys = keys.iter().map(stack::public_key).collect::<Result<Vec<PublicKey>, _>>()?;
         let participants = Set::from_iter_dedup(keys);
-        let may_vote = self.silent_until.is_none_or(|silent| epoch.get() > silent);
+        let may_vote = self.may_vote(epoch.get());
         let signer = may_vote
             .then(|| Scheme::signer(&self.namespace, participants.clone(), self.key.clone()))
             .flatten();
@@ -58,6 +80,24 @@ impl Schemes {
         let oldest = Epoch::new(epoch.get().saturating_sub(EPOCHS_KEPT));
         known.retain(|epoch, _| *epoch >= oldest);
         Ok(Some(scheme))
+    }
+
+    fn may_vote(&self, epoch: u64) -> bool {
+        let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        silence.doubt.is_none() && silence.until.is_none_or(|until| epoch > until)
+    }
+
+    /// Takes note of a committed block. Whatever the key signed before the start was signed in this block's epoch or an
+    /// earlier one, if the block was made after the start.
+    pub(super) fn committed(&self, epoch: u64, height: u64, time_ms: u64) {
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        if silence.doubt.is_none() || time_ms <= silence.started_ms.saturating_add(CLOCK_SLACK_MS) {
+            return;
+        }
+        silence.until = Some(silence.until.map_or(epoch, |until| until.max(epoch)));
+        if let Some(tell) = silence.doubt.take() {
+            tell(height);
+        }
     }
 
     fn get(&self, epoch: Epoch) -> Option<Arc<Scheme>> {

@@ -176,7 +176,9 @@ where
     let Node { application, history, membership, outgoing } = node;
     let epocher = FixedEpocher::new(settings.epoch_blocks);
     let key = private_key(settings)?;
-    let schemes = Schemes::new(settings, membership.clone())?;
+    let since_1970 = context.current().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    let schemes = Schemes::new(settings, membership.clone(), now_ms)?;
     let committed = history.height();
     let head = (committed, history.digest(committed)?);
 

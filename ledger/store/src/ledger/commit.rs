@@ -48,6 +48,9 @@ impl Ledger {
             }
             return Ok(Commit::Known);
         }
+        if let (None, Some(installation)) = (&head, self.installation()?) {
+            return Err(StoreError::Installing(installation.header.height));
+        }
         let parent = head.as_ref().map_or(self.inner.genesis, |head| head.digest);
         if block.parent() != parent || block.header().genesis != self.inner.genesis {
             return Err(StoreError::Conflict { height, offered: block.parent(), known: parent });
@@ -116,17 +119,25 @@ impl Ledger {
     /// New values, the values they replace, and what pruning may delete of both later.
     fn write_state(&self, block: &PendingBlock, batch: &mut Batch) -> Result<(), StoreError> {
         let height = block.height();
-        let mut undo = keys::Undo { nodes: block.tree().stale().to_vec(), history: Vec::new() };
+        let mut undo = keys::Undo { nodes: block.tree().stale().to_vec(), ..keys::Undo::default() };
+        let keeps_versions = self.inner.config.block_heights.is_none();
         for (key, value) in block.changes() {
             // Before genesis there is nothing to go back to.
             if height > 0 {
                 let key_hash = sha256(key);
-                let before = match self.storage().read(Column::State, key)? {
+                let before = self.storage().read(Column::State, key)?;
+                if let (false, Some(before)) = (keeps_versions, &before) {
+                    // A record may change without a new version; then its row stays in use.
+                    let old = did::index_key(key, before)?;
+                    let new = value.as_ref().map(|value| did::index_key(key, value)).transpose()?.flatten();
+                    undo.index.extend(old.filter(|old| Some(old) != new.as_ref()));
+                }
+                let before = match before {
                     Some(before) => [&[1], before.as_slice()].concat(),
                     None => vec![0],
                 };
                 batch.put(Column::History, keys::history(&key_hash, height), before);
-                if !did::keeps_history(key) {
+                if did::may_forget(key, keeps_versions) {
                     undo.history.push(key_hash);
                 }
             }
@@ -143,7 +154,7 @@ impl Ledger {
     }
 }
 
-fn write_block(block: &PendingBlock, batch: &mut Batch) -> Result<(), StoreError> {
+pub(super) fn write_block(block: &PendingBlock, batch: &mut Batch) -> Result<(), StoreError> {
     let height = block.height();
     let header = keys::header_row(block.header(), block.tree().root_version());
     batch.put(Column::Chain, keys::chain(Chain::Header, height), header);

@@ -39,6 +39,11 @@ pub(super) fn keeps_history(key: &[u8]) -> bool {
     key.starts_with(PREFIX) || key == state_key::VALIDATORS.as_bytes()
 }
 
+/// Whether what a key had may be forgotten once it is old.
+pub(super) fn may_forget(key: &[u8], keeps_versions: bool) -> bool {
+    !keeps_history(key) || (!keeps_versions && key.starts_with(PREFIX))
+}
+
 /// Notes the version that a changed DID record has.
 pub(super) fn index(
     key: &[u8],
@@ -52,6 +57,12 @@ pub(super) fn index(
     row.extend_from_slice(version_id.as_bytes());
     batch.put(Column::Index, keys::did_version(did, number(&version_id)?), row);
     Ok(())
+}
+
+/// The index row of the version that a record has; nothing for other entries.
+pub(super) fn index_key(key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(did) = key.strip_prefix(PREFIX) else { return Ok(None) };
+    Ok(Some(keys::did_version(did, number(&version_id(value)?)?)))
 }
 
 fn version_id(record: &[u8]) -> Result<Cow<'_, str>, StoreError> {
@@ -73,6 +84,14 @@ impl Ledger {
     /// The version of a DID with this number, counted from 1.
     pub fn did_version_number(&self, did: &str, number: u64) -> Result<Option<DidVersion>, StoreError> {
         let row = self.storage().read(Column::Index, &keys::did_version(did.as_bytes(), number))?;
+        if row.is_none() && self.floor() > 0 {
+            let oldest = self.floor();
+            let newest = self.state(&[PREFIX, did.as_bytes()].concat())?;
+            let newest = newest.map(|record| self::number(&version_id(&record)?)).transpose()?;
+            if newest.is_some_and(|newest| number < newest) {
+                return Err(StoreError::Pruned { height: oldest - 1, oldest });
+            }
+        }
         row.map(|row| read_version(number, &row)).transpose()
     }
 

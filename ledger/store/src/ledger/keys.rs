@@ -7,14 +7,18 @@
 //!          'c' height -> certificate: epoch u64, view u64, parent view u64, u32 count, then per signer u32 index,
 //!                        signature 64
 //!          'u' height -> what pruning may delete once this height is old: u32 count, then storage keys of tree nodes
-//!                        with u8 lengths; u32 count, then 32-byte key hashes of history rows
+//!                        with u8 lengths; u32 count, then 32-byte key hashes of history rows; u32 count, then
+//!                        keys of the index with u16 lengths
 //! witness  height | index u32 -> witness bytes
 //! history  key hash 32 | height -> the value before that height: 0x00 none, 0x01 | bytes
 //! index    't' | transaction id 32 -> height | index u32
 //!          'd' | digest of a header 32 -> height
-//!          'v' | DID | 0x00 | number -> height | version id
+//!          'v' | DID | 0x00 | number -> height | version id; of a version that came with a snapshot: its height
+//!          's' | height -> nothing: the validator set changed in this block, which is older than "base"
 //! meta     "genesis" -> genesis hash; "head" -> height | digest; "oldest" -> oldest height with state;
-//!          "erased" -> first height whose witnesses are not erased; "erasing" -> rows deleted, files not yet compacted
+//!          "erased" -> first height whose witnesses are not erased; "erasing" -> rows deleted, files not yet compacted;
+//!          "base" -> oldest height of the unbroken run of blocks; "floor" -> oldest height with the history of DIDs;
+//!          "install" -> how far a snapshot is installed (install.rs); "part/" | nibbles -> a finished part of its tree
 //! ```
 //! Heights and numbers are u64 big-endian, so that rows sort by height.
 
@@ -29,6 +33,11 @@ pub(super) const HEAD: &[u8] = b"head";
 pub(super) const OLDEST: &[u8] = b"oldest";
 pub(super) const ERASED: &[u8] = b"erased";
 pub(super) const ERASING: &[u8] = b"erasing";
+pub(super) const BASE: &[u8] = b"base";
+pub(super) const FLOOR: &[u8] = b"floor";
+pub(super) const INSTALL: &[u8] = b"install";
+/// What the keys of the parts begin with; the next letter ends them.
+pub(super) const PARTS: (&[u8], &[u8]) = (b"part/", b"part0");
 
 /// The rows of the chain column, by the letter their keys start with.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +89,12 @@ pub(super) fn digest(digest: &Hash) -> Vec<u8> {
 pub(super) fn did_version(did: &[u8], number: u64) -> Vec<u8> {
     let mut writer = Writer::with_capacity(did.len() + 10);
     writer.u8(b'v').put(did).u8(0).u64(number);
+    writer.into_vec()
+}
+
+pub(super) fn set_change(height: u64) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(9);
+    writer.u8(b's').u64(height);
     writer.into_vec()
 }
 
@@ -166,11 +181,13 @@ pub(super) struct Undo {
     pub(super) nodes: Vec<Vec<u8>>,
     /// Key hashes whose history row at this height may go.
     pub(super) history: Vec<Hash>,
+    /// Keys of the index that may go.
+    pub(super) index: Vec<Vec<u8>>,
 }
 
 impl Undo {
     pub(super) fn is_empty(&self) -> bool {
-        self.nodes.is_empty() && self.history.is_empty()
+        self.nodes.is_empty() && self.history.is_empty() && self.index.is_empty()
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -183,6 +200,11 @@ impl Undo {
         writer.u32(self.history.len() as u32);
         for key_hash in &self.history {
             writer.put(key_hash);
+        }
+        writer.u32(self.index.len() as u32);
+        for key in &self.index {
+            // A DID has at most some hundred bytes.
+            writer.u16(key.len() as u16).put(key);
         }
         writer.into_vec()
     }
@@ -197,6 +219,9 @@ impl Undo {
         }
         for _ in 0..reader.u32().map_err(damaged)? {
             undo.history.push(reader.hash().map_err(damaged)?);
+        }
+        for _ in 0..reader.u32().map_err(damaged)? {
+            undo.index.push(reader.bytes_u16(bytes.len()).map_err(damaged)?.to_vec());
         }
         reader.finish().map_err(damaged)?;
         Ok(undo)

@@ -8,11 +8,14 @@
 
 mod commit;
 mod did;
+mod install;
 mod keys;
 mod prove;
 mod prune;
 mod read;
+mod snapshot;
 mod trust;
+mod verify;
 mod witness;
 
 use std::collections::VecDeque;
@@ -33,9 +36,11 @@ use crate::tree::{PendingTree, TreeBase};
 
 pub use commit::Commit;
 pub use did::DidVersion;
+pub use install::{InstallStep, Installation, InstalledChange};
 pub use prove::{Finality, ProvenState};
 pub use prune::Pruned;
 pub use read::TransactionPlace;
+pub use verify::{Damage, Verification};
 pub use witness::ErasedWitnesses;
 
 /// How many finalized digests are remembered, for views on blocks that have just become final.
@@ -92,6 +97,11 @@ struct Inner {
     state_until: AtomicU64,
     /// The oldest height whose whole state and proofs are kept.
     oldest: AtomicU64,
+    /// The oldest height of the unbroken run of blocks. Below it there are only the headers of genesis and of set
+    /// changes.
+    base: AtomicU64,
+    /// The oldest height for which past values that are kept for good are here.
+    floor: AtomicU64,
 }
 
 impl fmt::Debug for Ledger {
@@ -142,10 +152,6 @@ impl Ledger {
                 storage.write(batch, true)?;
             }
         }
-        let oldest = match storage.read(Column::Meta, keys::OLDEST)? {
-            Some(bytes) => keys::read_number(&bytes, "the oldest kept height")?,
-            None => 0,
-        };
         let ledger = Ledger {
             inner: Arc::new(Inner {
                 storage,
@@ -155,11 +161,28 @@ impl Ledger {
                 pending: Mutex::default(),
                 writer: Mutex::default(),
                 state_until: AtomicU64::new(0),
-                oldest: AtomicU64::new(oldest),
+                oldest: AtomicU64::new(0),
+                base: AtomicU64::new(0),
+                floor: AtomicU64::new(0),
             }),
         };
-        ledger.load_heads()?;
+        ledger.load()?;
         Ok(ledger)
+    }
+
+    /// Reads what is remembered in memory.
+    fn load(&self) -> Result<(), StoreError> {
+        let bounds = [
+            (keys::OLDEST, &self.inner.oldest),
+            (keys::BASE, &self.inner.base),
+            (keys::FLOOR, &self.inner.floor),
+        ];
+        for (key, bound) in bounds {
+            if let Some(bytes) = self.inner.storage.read(Column::Meta, key)? {
+                bound.store(keys::read_number(&bytes, "the oldest kept height")?, Ordering::SeqCst);
+            }
+        }
+        self.load_heads()
     }
 
     fn load_heads(&self) -> Result<(), StoreError> {
@@ -169,7 +192,7 @@ impl Ledger {
         let height = keys::read_number(height, "the newest height")?;
         let digest = Hash::from_slice(digest).ok_or_else(damaged)?;
         let mut heads = Heads::default();
-        for recent in height.saturating_sub(RECENT_BLOCKS - 1)..=height {
+        for recent in height.saturating_sub(RECENT_BLOCKS - 1).max(self.base())..=height {
             let head = self
                 .stored_head(recent)?
                 .ok_or_else(|| StoreError::corrupt(format!("block {recent} is missing")))?;
@@ -233,6 +256,22 @@ impl Ledger {
     /// How many blocks are pending.
     pub fn pending_count(&self) -> usize {
         self.pending_blocks().len()
+    }
+
+    /// Writes a copy of the ledger into a new folder while others read and write. It is the ledger as it was after one
+    /// block, can be opened as one, and holds no witness at all.
+    pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
+        // No block is committed between the columns of the copy.
+        let _writer = self.writer();
+        self.storage().copy_to(folder)
+    }
+
+    /// Brings the files into the form that RocksDB brings them into over time: nothing deleted is left in them.
+    pub fn compact(&self) -> Result<(), StoreError> {
+        for column in Column::ALL {
+            self.storage().erase_deleted(column, &[0xff; 300])?;
+        }
+        Ok(())
     }
 
     /// Bytes that the ledger takes in its storage.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use aval_codec::{Hash, Reader, sha256};
+use aval_machine::state_key;
 use aval_proof::Certificate;
 use aval_types::{Block, Header, Mode, TransactionId, Witness, block};
 
@@ -61,6 +62,8 @@ impl Ledger {
         let overwritten = self.storage().scan(Column::History, &from, &to, 1)?;
         if !did::keeps_history(key) {
             self.require_kept(height)?;
+        } else if height < self.floor() && key != state_key::VALIDATORS.as_bytes() {
+            return Err(StoreError::Pruned { height, oldest: self.floor() });
         }
         match overwritten.first().map(|(_, value)| value.split_first()) {
             None => Ok(newest),
@@ -103,6 +106,7 @@ impl Ledger {
     /// The finalized block at a height, each witness replaced by its hash.
     pub fn stripped_block(&self, height: u64) -> Result<Block, StoreError> {
         let header = self.header(height)?;
+        self.require_block(height)?;
         let transactions = match self.storage().read(Column::Chain, &keys::chain(Chain::Body, height))? {
             Some(body) => block::decode_body(&body, Mode::Any)
                 .map_err(|error| StoreError::corrupt(format!("the body of block {height}: {error}")))?,
@@ -136,6 +140,7 @@ impl Ledger {
     /// The encoded receipts of a block, in the order of its transactions; last its own, if it has one.
     pub fn receipts(&self, height: u64) -> Result<Vec<Vec<u8>>, StoreError> {
         self.require_height(height)?;
+        self.require_block(height)?;
         match self.storage().read(Column::Chain, &keys::chain(Chain::Receipts, height))? {
             Some(row) => keys::read_list(&row),
             None => Ok(Vec::new()),
@@ -145,7 +150,8 @@ impl Ledger {
     /// The newest height whose block time is at or before `time_ms`; `None` if genesis is later.
     pub fn height_at(&self, time_ms: u64) -> Result<Option<u64>, StoreError> {
         // Block times rise with the height, so the highest one that is not later is found by halving.
-        let (mut low, mut high) = (0, self.require_head()?.height() + 1);
+        let base = self.base();
+        let (mut low, mut high) = (base, self.require_head()?.height() + 1);
         while low < high {
             let middle = low + (high - low) / 2;
             if self.header(middle)?.time_ms <= time_ms {
@@ -154,7 +160,20 @@ impl Ledger {
                 high = middle;
             }
         }
+        if low == base && base > 0 {
+            return Err(StoreError::Pruned { height: base - 1, oldest: base });
+        }
         Ok(low.checked_sub(1))
+    }
+
+    /// The oldest height from which on there are all blocks.
+    pub fn base(&self) -> u64 {
+        self.inner.base.load(Ordering::SeqCst)
+    }
+
+    /// The oldest height for which the past of DIDs is known.
+    pub(super) fn floor(&self) -> u64 {
+        self.inner.floor.load(Ordering::SeqCst)
     }
 
     /// The oldest height whose whole state is kept and provable.
@@ -167,8 +186,21 @@ impl Ledger {
         if newest.height() == height {
             return Ok(newest);
         }
-        let head = self.stored_head(height)?;
-        head.map(Arc::new).ok_or_else(|| StoreError::corrupt(format!("block {height} is missing")))
+        if let Some(head) = self.stored_head(height)? {
+            return Ok(Arc::new(head));
+        }
+        let oldest = self.base();
+        Err(if height < oldest {
+            StoreError::Pruned { height, oldest }
+        } else {
+            StoreError::corrupt(format!("block {height} is missing"))
+        })
+    }
+
+    /// Refuses heights whose header may be here, but not their block. Genesis has no body.
+    fn require_block(&self, height: u64) -> Result<(), StoreError> {
+        let oldest = self.base();
+        if height < oldest && height > 0 { Err(StoreError::Pruned { height, oldest }) } else { Ok(()) }
     }
 
     pub(super) fn stored_head(&self, height: u64) -> Result<Option<Head>, StoreError> {

@@ -4,8 +4,9 @@ use aval_machine::{membership, state_key};
 use aval_proof::{TRUST_CHAIN_LINKS_MAX, TrustChain, TrustLink, ValidatorSet};
 use aval_types::NetworkId;
 
-use super::Ledger;
+use super::{Ledger, keys};
 use crate::error::StoreError;
+use crate::storage::Column;
 
 impl Ledger {
     /// The keys of the validators that certify the block after the one at `height`, ascending. Kept for all heights.
@@ -21,7 +22,16 @@ impl Ledger {
     pub fn set_changes(&self, above: u64) -> Result<Vec<u64>, StoreError> {
         let mut changes = Vec::new();
         let mut height = self.require_head()?.height();
+        let base = self.base();
         loop {
+            if height < base {
+                // The headers between are not here; the changes are noted.
+                let (from, to) = (keys::set_change(above.saturating_add(1)), keys::set_change(height + 1));
+                for (key, _) in self.storage().scan(Column::Index, &from, &to, usize::MAX)?.iter().rev() {
+                    changes.push(keys::chain_height(key)?);
+                }
+                break;
+            }
             let change = self.header(height)?.last_set_change;
             if change == 0 || change <= above {
                 break;

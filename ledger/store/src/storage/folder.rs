@@ -1,7 +1,7 @@
 //! The store's folder: who may open it, and whether it is ours.
 //!
 //! ```text
-//! <folder>/FORMAT   {"format":1,"genesis":"<hex>"}: written last when a store is made
+//! <folder>/FORMAT   {"format":2,"genesis":"<hex>"}: written last when a store is made
 //! <folder>/FORMAT.new   stands for FORMAT until the database exists; a crash in between is repaired at the next start
 //! <folder>/lock     held while a process has the store open
 //! <folder>/db/      RocksDB
@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 
 /// The newest store format this release reads and the one it writes.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 const FORMAT: &str = "FORMAT";
 const FORMAT_NEW: &str = "FORMAT.new";
 const LOCK: &str = "lock";
-const DATABASE: &str = "db";
+pub(super) const DATABASE: &str = "db";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Format {
@@ -44,6 +44,7 @@ pub(crate) struct Folder {
     /// True until the database exists.
     is_new: bool,
     /// Keeps the lock; the operating system releases it when the process ends, however it ends.
+    genesis: Hash,
     _lock: File,
 }
 
@@ -71,7 +72,7 @@ impl Folder {
                 true
             }
         };
-        let folder = Folder { path: path.to_path_buf(), is_new, _lock: lock };
+        let folder = Folder { path: path.to_path_buf(), is_new, genesis: *genesis, _lock: lock };
         if !is_new && !folder.database().join("CURRENT").exists() {
             return Err(StoreError::corrupt(format!(
                 "{} is missing or incomplete",
@@ -88,6 +89,14 @@ impl Folder {
     /// The database's folder.
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
+    }
+
+    /// Says that a copy of the database in another folder is whole.
+    pub(crate) fn mark_copy(&self, path: &Path) -> Result<(), StoreError> {
+        write_format(path, &self.genesis)?;
+        let action = StoreError::io("finish the format file of its copy");
+        fs::rename(path.join(FORMAT_NEW), path.join(FORMAT)).map_err(action)?;
+        sync_folder(path)
     }
 
     /// Says that the database exists now.
@@ -149,6 +158,10 @@ fn check_format(path: &Path, bytes: &[u8], genesis: &Hash) -> Result<(), StoreEr
     if version.format > FORMAT_VERSION {
         let path = path.to_path_buf();
         return Err(StoreError::FormatNewer { path, found: version.format, supported: FORMAT_VERSION });
+    }
+    if version.format < FORMAT_VERSION {
+        let path = path.to_path_buf();
+        return Err(StoreError::FormatOlder { path, found: version.format, supported: FORMAT_VERSION });
     }
     let format: Format = serde_json::from_slice(bytes).map_err(damaged)?;
     if format.genesis != *genesis {

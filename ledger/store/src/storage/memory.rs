@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Batch, Column, KeyValue, Row};
@@ -84,6 +85,17 @@ impl KeyValue for MemoryStorage {
 
     fn erase_deleted(&self, _column: Column, _to: &[u8]) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn files_below(&self, _column: Column, _to: &[u8]) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn copy_to(&self, _folder: &Path) -> Result<(), StoreError> {
+        Err(StoreError::Database {
+            action: "copy itself",
+            message: "a ledger in memory has no files".to_owned(),
+        })
     }
 
     fn size_bytes(&self) -> Result<u64, StoreError> {

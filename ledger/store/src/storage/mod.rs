@@ -8,6 +8,8 @@ mod folder;
 mod memory;
 mod rocks;
 
+use std::path::Path;
+
 use crate::error::StoreError;
 
 pub use memory::MemoryStorage;
@@ -105,6 +107,13 @@ pub(crate) trait KeyValue: Send + Sync + 'static {
 
     /// Makes deleted rows of a column below `to` disappear from every file, logs included.
     fn erase_deleted(&self, column: Column, to: &[u8]) -> Result<(), StoreError>;
+
+    /// The files that hold rows of a column below `to`.
+    fn files_below(&self, column: Column, to: &[u8]) -> Result<Vec<String>, StoreError>;
+
+    /// Writes a copy of everything into a new folder, while others read and write, without the rows of the witness
+    /// column. The copy is what was there at one moment.
+    fn copy_to(&self, folder: &Path) -> Result<(), StoreError>;
 
     /// Bytes on disk, by the back end's own account.
     fn size_bytes(&self) -> Result<u64, StoreError>;

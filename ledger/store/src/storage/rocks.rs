@@ -11,7 +11,7 @@ use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily,
     ColumnFamilyDescriptor, CompactOptions, DB, DBCompressionType, DBRecoveryMode, DataBlockIndexType,
     Direction, Error, ErrorKind, FlushOptions, IteratorMode, LogLevel, LruCacheOptions, Options, ReadOptions,
-    WriteBatch, WriteOptions,
+    WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
 
 use super::folder::Folder;
@@ -26,7 +26,7 @@ const MIB: usize = 1024 * KIB;
 pub(crate) struct RocksStorage {
     // The database closes before the lock on the folder goes.
     database: DB,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl RocksStorage {
@@ -39,7 +39,7 @@ impl RocksStorage {
         let database = DB::open_cf_descriptors(&options(folder.is_new(), config), folder.database(), columns)
             .map_err(failure("open"))?;
         folder.finish()?;
-        Ok(RocksStorage { database, _folder: folder })
+        Ok(RocksStorage { database, folder })
     }
 
     fn family(&self, column: Column) -> Result<&ColumnFamily, StoreError> {
@@ -171,6 +171,44 @@ impl KeyValue for RocksStorage {
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
         self.database.compact_range_cf_opt(self.family(column)?, None::<&[u8]>, Some(to), &options);
         Ok(())
+    }
+
+    fn files_below(&self, column: Column, to: &[u8]) -> Result<Vec<String>, StoreError> {
+        let files = self.database.live_files().map_err(failure("list its files"))?;
+        let is_below = |file: &rocksdb::LiveFile| {
+            file.column_family_name == column.name()
+                && file.start_key.as_ref().is_some_and(|start| start.as_slice() < to)
+        };
+        Ok(files.into_iter().filter(is_below).map(|file| file.name).collect())
+    }
+
+    fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
+        // The memtables are flushed and the files linked: it takes no longer for more data.
+        std::fs::create_dir_all(folder).map_err(StoreError::io("make the folder of its copy"))?;
+        let database = folder.join(super::folder::DATABASE);
+        let checkpoint = Checkpoint::new(&self.database).map_err(failure("begin a copy"))?;
+        checkpoint.create_checkpoint(&database).map_err(failure("write a copy"))?;
+        let config = StoreConfig::default();
+        let cache = cache(&config);
+        let columns = Column::ALL.map(|column| {
+            ColumnFamilyDescriptor::new(column.name(), column_options(column, &cache, &config))
+        });
+        let mut copy = DB::open_cf_descriptors(&options(false, &config), &database, columns)
+            .map_err(failure("open its copy"))?;
+        // A column that is dropped takes its files along. Logs may still hold what was flushed from them.
+        let witness = Column::Witness;
+        copy.drop_cf(witness.name()).map_err(failure("leave witnesses out of its copy"))?;
+        copy.create_cf(witness.name(), &column_options(witness, &cache, &config))
+            .map_err(failure("leave witnesses out of its copy"))?;
+        let mut flush = FlushOptions::default();
+        flush.set_wait(true);
+        for column in Column::ALL {
+            let missing = || StoreError::corrupt(format!("the column {} is missing", column.name()));
+            let family = copy.cf_handle(column.name()).ok_or_else(missing)?;
+            copy.flush_cf_opt(family, &flush).map_err(failure("finish its copy"))?;
+        }
+        drop(copy);
+        self.folder.mark_copy(folder)
     }
 
     fn size_bytes(&self) -> Result<u64, StoreError> {

@@ -84,16 +84,25 @@ fn another_genesis_leaves_the_folder_as_it_is() {
 #[test]
 fn a_newer_format_is_refused_whatever_else_it_says() {
     let folder = made();
-    fs::write(folder.path().join("FORMAT"), r#"{"format":2,"something":"new"}"#).unwrap();
+    fs::write(folder.path().join("FORMAT"), r#"{"format":3,"something":"new"}"#).unwrap();
     let before = contents(folder.path());
     assert_eq!(code(folder.path()), "store.format_newer");
     assert_eq!(contents(folder.path()), before);
 }
 
 #[test]
+fn an_older_format_is_refused_with_what_to_do() {
+    let folder = made();
+    fs::write(folder.path().join("FORMAT"), r#"{"format":1,"genesis":"00"}"#).unwrap();
+    let before = contents(folder.path());
+    assert_eq!(code(folder.path()), "store.format_older");
+    assert_eq!(contents(folder.path()), before);
+}
+
+#[test]
 fn an_unreadable_format_file_is_damage() {
     let folder = made();
-    for text in ["", "{}", "not json", r#"{"format":1}"#, r#"{"format":-1,"genesis":""}"#] {
+    for text in ["", "{}", "not json", r#"{"format":2}"#, r#"{"format":-1,"genesis":""}"#] {
         fs::write(folder.path().join("FORMAT"), text).unwrap();
         assert_eq!(code(folder.path()), "store.corrupt");
     }
@@ -102,7 +111,7 @@ fn an_unreadable_format_file_is_damage() {
 #[test]
 fn making_a_store_that_was_interrupted_goes_on() {
     let folder = TempDir::new().unwrap();
-    for torn in ["", "{\"format\":1,\"gen"] {
+    for torn in ["", "{\"format\":2,\"gen"] {
         fs::write(folder.path().join("FORMAT.new"), torn).unwrap();
         drop(open(folder.path()).unwrap());
         assert!(!folder.path().join("FORMAT.new").exists());

@@ -8,7 +8,9 @@ mod fixture;
 mod folder;
 mod forks;
 mod history;
+mod profiles;
 mod properties;
+mod snapshot;
 mod witnesses;
 
 /// Runs each named function as a test on a disk of each kind.

@@ -2,18 +2,14 @@
 
 use aval_codec::{Hash, sha256};
 
-use super::node::Child;
-#[cfg(test)]
-use super::node::Leaf;
+use super::node::{Child, Leaf};
 
-#[cfg(test)]
 const LEAF: &[u8] = b"JMT::LeafNode";
 const INNER: &[u8] = b"JMT::IntrnalNode";
 
 /// Stands for a subtree without leaves, and is the root of an empty tree.
 pub(crate) const EMPTY: Hash = Hash::new(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
 
-#[cfg(test)]
 pub(crate) fn leaf_hash(leaf: &Leaf) -> Hash {
     let mut bytes = [0; LEAF.len() + 64];
     let (tag, rest) = bytes.split_at_mut(LEAF.len());

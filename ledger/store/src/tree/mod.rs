@@ -9,11 +9,13 @@
 mod hashing;
 mod node;
 mod proof;
+mod subtree;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aval_codec::{Hash, sha256};
 use aval_machine::Changes;
@@ -24,7 +26,9 @@ use crate::error::StoreError;
 use crate::pending::PendingBlock;
 use crate::storage::{Batch, Column, KeyValue};
 
-pub(crate) use proof::prove;
+pub(crate) use proof::{is_below, prove};
+pub(crate) use subtree::{NewLeaf, Subtree, assemble, build, write_root};
+pub(crate) use walk::{Verdict, check_version, leaves_from, siblings};
 
 /// The root of a tree without a key.
 pub const EMPTY_ROOT: Hash = hashing::EMPTY;
@@ -35,6 +39,8 @@ pub struct PendingTree {
     root: Hash,
     root_version: Option<u64>,
     nodes: BTreeMap<NodeKey, Node>,
+    /// The keys of the leaves among the nodes, by their hashes.
+    keys: BTreeMap<[u8; 32], Vec<u8>>,
     /// Storage keys of the nodes that this block replaces.
     stale: Vec<Vec<u8>>,
 }
@@ -54,12 +60,20 @@ impl PendingTree {
         &self.stale
     }
 
+    /// The key of a leaf; empty for other nodes.
+    fn key_of(&self, node: &Node) -> &[u8] {
+        match node {
+            Node::Leaf(leaf) => self.keys.get(&leaf.key_hash().0).map_or(&[], Vec::as_slice),
+            _ => &[],
+        }
+    }
+
     pub(crate) fn write(&self, batch: &mut Batch) -> Result<(), StoreError> {
         for (key, node) in &self.nodes {
             batch.put(
                 Column::Nodes,
                 node::storage_key(key.version(), &node::nibbles(key)),
-                node::encode(node)?,
+                node::encode(node, self.key_of(node))?,
             );
         }
         Ok(())
@@ -84,13 +98,16 @@ impl TreeBase<'_> {
             root: self.root,
             root_version: self.root_version,
             nodes: BTreeMap::new(),
+            keys: BTreeMap::new(),
             stale: Vec::new(),
         };
         if changes.is_empty() {
             return Ok(unchanged);
         }
-        let tree = Sha256Jmt::new(self);
-        let hashed = changes.iter().map(|(key, value)| (KeyHash(sha256(key).to_bytes()), value.clone()));
+        let reader = Reader { base: self, moved: Mutex::default() };
+        let tree = Sha256Jmt::new(&reader);
+        let hashes: Vec<[u8; 32]> = changes.keys().map(|key| sha256(key).to_bytes()).collect();
+        let hashed = hashes.iter().zip(changes.values()).map(|(hash, value)| (KeyHash(*hash), value.clone()));
         // Inserting in bulk hashes each shared node once; only the one-by-one way can delete. Both give the same tree.
         let update = if changes.values().all(Option::is_some) {
             let values = hashed.filter_map(|(key, value)| value.map(|value| (key, value))).collect();
@@ -114,27 +131,31 @@ impl TreeBase<'_> {
         // `jmt` thinks of the old root as one of the height below; it lies where it was last written.
         stale.extend(self.root_version.map(|version| node::storage_key(version, &[])));
         let nodes = update.node_batch.nodes().clone();
-        Ok(PendingTree { root, root_version: Some(self.height), nodes, stale })
+        // A leaf is new because its value is, or because a neighbour came or went: then it was read on the way.
+        let mut keys = reader.moved.into_inner().unwrap_or_else(PoisonError::into_inner);
+        keys.extend(hashes.into_iter().zip(changes.keys().cloned()));
+        Ok(PendingTree { root, root_version: Some(self.height), nodes, keys, stale })
     }
 
-    fn node(&self, key: &NodeKey) -> Result<Option<Node>, StoreError> {
+    /// A node, and the key if it is a leaf.
+    fn node(&self, key: &NodeKey) -> Result<Option<(Node, Vec<u8>)>, StoreError> {
         let is_root = key.nibble_path().is_empty();
         let version = match (is_root, self.root_version) {
             (false, _) => key.version(),
             // `jmt` also asks for a root of the block itself, and for one before height 0: there is none.
             (true, _) if key.version().checked_add(1) != Some(self.height) => return Ok(None),
-            (true, None) => return Ok(Some(Node::Null)),
+            (true, None) => return Ok(Some((Node::Null, Vec::new()))),
             (true, Some(version)) => version,
         };
         let block = self.pending.iter().find(|block| block.height() == version);
         if let Some(block) = block {
-            let nodes = &block.tree().nodes;
+            let tree = block.tree();
             let node = if is_root {
-                nodes.get(&NodeKey::new(version, std::iter::empty().collect::<NibblePath>()))
+                tree.nodes.get(&NodeKey::new(version, std::iter::empty().collect::<NibblePath>()))
             } else {
-                nodes.get(key)
+                tree.nodes.get(key)
             };
-            return Ok(node.cloned());
+            return Ok(node.map(|node| (node.clone(), tree.key_of(node).to_vec())));
         }
         let path = node::nibbles(key);
         let Some(bytes) = self.storage.read(Column::Nodes, &node::storage_key(version, &path))? else {
@@ -146,13 +167,27 @@ impl TreeBase<'_> {
         {
             return Err(StoreError::corrupt("a tree node is in the wrong place"));
         }
-        node::to_jmt(&stored).map(Some)
+        Ok(Some((node::to_jmt(&stored)?, node::leaf_key(&bytes).to_vec())))
     }
 }
 
-impl TreeReader for TreeBase<'_> {
+/// What `jmt` reads through. It knows leaves by the hash of their key alone, so the keys of those that it reads, and
+/// may put elsewhere, are noted.
+struct Reader<'a> {
+    base: &'a TreeBase<'a>,
+    moved: Mutex<BTreeMap<[u8; 32], Vec<u8>>>,
+}
+
+impl TreeReader for Reader<'_> {
     fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
-        self.node(key).map_err(anyhow::Error::new)
+        let Some((node, leaf_key)) = self.base.node(key).map_err(anyhow::Error::new)? else {
+            return Ok(None);
+        };
+        if let Node::Leaf(leaf) = &node {
+            let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+            moved.insert(leaf.key_hash().0, leaf_key);
+        }
+        Ok(Some(node))
     }
 
     fn get_value_option(&self, _version: u64, _key: KeyHash) -> anyhow::Result<Option<OwnedValue>> {

@@ -3,13 +3,14 @@
 //! ```text
 //! key     version u64 BE | number of nibbles u8 | nibbles, two a byte, the last half byte zero
 //! empty   0x00
-//! leaf    0x01 | key hash 32 | value hash 32
+//! leaf    0x01 | value hash 32 | first 8 bytes of the key hash | key
 //! inner   0x02 | which children exist u16 BE | which of them are leaves u16 BE |
 //!         per child, ascending: hash 32 | version varint | if it is not a leaf: number of leaves below it, varint
 //! ```
+//! A leaf names its key, so that a walk over the tree of any kept height gives the state of that height.
 //! `jmt` takes nodes for sound and panics on others, so decoding refuses every node that it could not have written.
 
-use aval_codec::{Hash, Reader, Writer, binary::varint};
+use aval_codec::{Hash, Reader, Writer, binary::varint, sha256};
 use jmt::storage::{Node, NodeKey};
 
 use crate::error::StoreError;
@@ -71,8 +72,49 @@ pub(crate) fn nibbles(key: &NodeKey) -> Vec<u8> {
     (0..path.num_nibbles()).map(|position| u8::from(path.get_nibble(position))).collect()
 }
 
-/// The bytes of a node.
-pub(crate) fn encode(node: &Node) -> Result<Vec<u8>, StoreError> {
+/// Bytes of a leaf before its key.
+const LEAF_HEAD: usize = 1 + 32 + CHECK;
+/// Bytes of the key hash that a leaf keeps, so that a damaged key is noticed.
+const CHECK: usize = 8;
+
+/// The key in the bytes of a leaf; empty for other nodes.
+pub(crate) fn leaf_key(bytes: &[u8]) -> &[u8] {
+    match bytes.split_first() {
+        Some((1, _)) => bytes.get(LEAF_HEAD..).unwrap_or_default(),
+        _ => &[],
+    }
+}
+
+/// The bytes of a leaf.
+pub(crate) fn encode_leaf(key: &[u8], value_hash: &Hash) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(LEAF_HEAD + key.len());
+    writer.u8(1).put(value_hash).put(sha256(key).as_bytes().first_chunk::<CHECK>().unwrap_or(&[0; CHECK]));
+    writer.put(key);
+    writer.into_vec()
+}
+
+/// The bytes of an inner node.
+pub(crate) fn encode_inner(children: &[Option<Child>; 16]) -> Vec<u8> {
+    let (mut exist, mut leaves) = (0u16, 0u16);
+    let mut body = Writer::new();
+    for (position, child) in children.iter().enumerate() {
+        let Some(child) = child else { continue };
+        exist |= 1 << position;
+        body.put(child.hash).put(varint(child.version));
+        match child.leaves {
+            Some(count) => {
+                body.put(varint(count));
+            }
+            None => leaves |= 1 << position,
+        }
+    }
+    let mut writer = Writer::with_capacity(5 + body.len());
+    writer.u8(2).u16(exist).u16(leaves).put(body.as_slice());
+    writer.into_vec()
+}
+
+/// The bytes of a node; `key` is that of a leaf.
+pub(crate) fn encode(node: &Node, key: &[u8]) -> Result<Vec<u8>, StoreError> {
     let mut writer = Writer::new();
     match node {
         Node::Null => {
@@ -82,7 +124,13 @@ pub(crate) fn encode(node: &Node) -> Result<Vec<u8>, StoreError> {
             // `jmt` hides a leaf's value hash; its Borsh form is the two hashes.
             let bytes =
                 borsh::to_vec(leaf).map_err(|error| StoreError::corrupt(format!("a leaf: {error}")))?;
-            writer.u8(1).put(bytes);
+            let value_hash = bytes.get(32..).and_then(Hash::from_slice);
+            return match value_hash {
+                Some(value_hash) if bytes.starts_with(sha256(key).as_bytes()) => {
+                    Ok(encode_leaf(key, &value_hash))
+                }
+                _ => Err(StoreError::corrupt("a leaf of the tree does not fit its key")),
+            };
         }
         Node::Internal(inner) => {
             let (exist, leaves) = inner.generate_bitmaps();
@@ -107,7 +155,15 @@ fn read(bytes: &[u8], depth: usize) -> Option<StoredNode> {
     let mut reader = Reader::new(bytes);
     let node = match reader.u8().ok()? {
         0 if depth == 0 => StoredNode::Empty,
-        1 => StoredNode::Leaf(Leaf { key_hash: reader.hash().ok()?, value_hash: reader.hash().ok()? }),
+        1 => {
+            let value_hash = reader.hash().ok()?;
+            let check = reader.array::<CHECK>().ok()?;
+            let key_hash = sha256(reader.take(reader.remaining()).ok()?);
+            if !key_hash.as_bytes().starts_with(&check) {
+                return None;
+            }
+            StoredNode::Leaf(Leaf { key_hash, value_hash })
+        }
         2 if depth < 64 => StoredNode::Inner(read_children(&mut reader)?),
         _ => return None,
     };

@@ -73,11 +73,11 @@ fn finish(leaf: Option<Leaf>, mut siblings: Vec<Hash>) -> Path {
 }
 
 /// True if the key lies in the subtree at `path`.
-pub(super) fn is_below(key_hash: &Hash, path: &[u8]) -> bool {
+pub(crate) fn is_below(key_hash: &Hash, path: &[u8]) -> bool {
     path.iter().enumerate().all(|(depth, nibble)| nibble_at(key_hash, depth) == *nibble)
 }
 
-fn nibble_at(key_hash: &Hash, depth: usize) -> u8 {
+pub(super) fn nibble_at(key_hash: &Hash, depth: usize) -> u8 {
     let byte = key_hash.as_bytes().get(depth / 2).copied().unwrap_or(0);
     if depth.is_multiple_of(2) { byte >> 4 } else { byte & 0x0f }
 }

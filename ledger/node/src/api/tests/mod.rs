@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod events;
+mod joining;
 mod lab;
 mod ledger;
 mod node;

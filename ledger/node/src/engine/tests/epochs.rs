@@ -188,6 +188,7 @@ impl Nodes {
             epoch_blocks: EPOCH_BLOCKS,
             key_seed: seed_of(index),
             joined_height: None,
+            doubt: None,
             block_bytes_max: 64 * 1024,
             partition_prefix: String::new(),
         };

@@ -34,6 +34,7 @@ fn options(index: usize, port: u16) -> ProductionOptions {
             epoch_blocks: NonZeroU64::MIN,
             key_seed: seed_of(index),
             joined_height: None,
+            doubt: None,
             block_bytes_max: 64 * 1024,
             partition_prefix: String::new(),
         },
