@@ -19,10 +19,12 @@ use super::log::LogControl;
 use crate::access::Gate;
 use crate::access::log::AccessLog;
 use crate::api::admin::Controls;
+use crate::api::connections::Bounds;
 use crate::api::server::{self, Server};
 use crate::api::{self, NodeInfo, Parts};
 use crate::config::Home;
 use crate::core::{Core, CoreOptions, Network};
+use crate::descriptors;
 use crate::engine::{EngineError, ProductionOptions, Settings, run as run_engine};
 use crate::executor::install_genesis;
 use crate::fault::{Fault, file_fault};
@@ -37,6 +39,8 @@ use crate::stop::Stop;
 const ENGINE_THREADS: usize = 2;
 /// Threads of the interface for the operator.
 const ADMIN_THREADS: usize = 1;
+/// Connections to the interface for the operator.
+const ADMIN_CONNECTIONS: Bounds = Bounds { all: 64, per_address: 64 };
 /// In the engine's folder: the genesis hash of the network that its journals belong to.
 const ENGINE_NETWORK_FILE: &str = "NETWORK";
 
@@ -290,11 +294,15 @@ fn drive(
         if let (Some(listener), Some(controls)) = (admin, controls) {
             let (parts, metrics) = (parts.clone(), metrics.clone());
             let router = move || api::admin::router(parts, controls);
-            started.push(Server::start(listener, ADMIN_THREADS, metrics, router).map_err(build)?);
+            let server = Server::start(listener, ADMIN_THREADS, ADMIN_CONNECTIONS, metrics, router);
+            started.push(server.map_err(build)?);
         }
         let threads = config.api.threads;
+        let configured =
+            Bounds { all: config.api.connections_max, per_address: config.api.connections_per_address_max };
+        let bounds = descriptors::within(configured, descriptors::limit());
         let router = move || api::router(parts, &config.api);
-        started.push(Server::start(api, threads, metrics, router).map_err(build)?);
+        started.push(Server::start(api, threads, bounds, metrics, router).map_err(build)?);
         running.lock().unwrap_or_else(PoisonError::into_inner).extend(started);
         Ok(core.built(core.executor.clone()))
     });
