@@ -8,6 +8,7 @@ use aval_tests::network::Network;
 use aval_types::TransactionId;
 use serde::Deserialize;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -77,11 +78,13 @@ struct TransactionView {
 }
 
 impl Load {
-    /// Puts members on the ledger, each with a credential.
-    pub(crate) fn join(network: &Network, count: u64) -> Result<Self> {
+    /// Puts members on the ledger, each with a credential. The first of all makes the registry.
+    pub(crate) fn join(network: &Network, numbers: Range<u64>) -> Result<Self> {
         let kit = &network.kit;
-        network.finalize(0, &kit.create_registry())?;
-        let members: Vec<Party> = (0..count).map(|number| kit.company(number)).collect();
+        if numbers.start == 0 {
+            network.finalize(0, &kit.create_registry())?;
+        }
+        let members: Vec<Party> = numbers.map(|number| kit.company(number)).collect();
         let client = network.client(0)?;
         for chunk in members.chunks(500) {
             let mut last = None;
@@ -98,6 +101,11 @@ impl Load {
     /// Members that are on the ledger already, whose blocks end at a height.
     pub(crate) fn of(members: Vec<Party>, height: u64) -> Self {
         Self { members, revision: AtomicU64::new(10), height }
+    }
+
+    /// Takes the members out, for good.
+    pub(crate) fn into_members(self) -> (Vec<Party>, u64) {
+        (self.members, self.height)
     }
 
     /// Everybody's DID.
@@ -172,6 +180,21 @@ fn finals(
     under_way: &UnderWay,
     failures: &AtomicU64,
 ) -> Result<Vec<(Sent, Instant)>> {
+    let transactions = next_block(network, height)?;
+    let at = Instant::now();
+    let mut under_way = lock(under_way);
+    let mut done = Vec::new();
+    for (id, is_applied) in transactions {
+        if !is_applied {
+            failures.fetch_add(1, Ordering::Relaxed);
+        }
+        done.extend(under_way.remove(&id).map(|sent| (sent, at)));
+    }
+    Ok(done)
+}
+
+/// The transactions of node 0's next block above `height`, if there is one, and whether each was applied.
+pub(crate) fn next_block(network: &Network, height: &mut u64) -> Result<Vec<(TransactionId, bool)>> {
     let url = format!("{}/v1/blocks/{}", network.url(0), *height + 1);
     let Ok(mut response) = ureq::get(&url).call() else {
         std::thread::sleep(Duration::from_millis(4));
@@ -179,17 +202,10 @@ fn finals(
     };
     let text = response.body_mut().with_config().limit(256 << 20).read_to_string()?;
     let block: BlockView = serde_json::from_str(&text).context("a block")?;
-    let at = Instant::now();
     *height += 1;
-    let mut under_way = lock(under_way);
-    let mut done = Vec::new();
-    for transaction in block.transactions {
-        if transaction.outcome.as_deref().is_some_and(|outcome| outcome != "applied") {
-            failures.fetch_add(1, Ordering::Relaxed);
-        }
-        done.extend(under_way.remove(&transaction.id).map(|sent| (sent, at)));
-    }
-    Ok(done)
+    let is_applied = |outcome: &Option<String>| outcome.as_deref().is_none_or(|outcome| outcome == "applied");
+    let transactions = block.transactions.into_iter();
+    Ok(transactions.map(|transaction| (transaction.id, is_applied(&transaction.outcome))).collect())
 }
 
 struct Writer<'load> {

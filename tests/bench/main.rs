@@ -11,6 +11,7 @@ mod chain;
 mod join;
 mod load;
 mod measure;
+mod overload;
 mod reads;
 mod report;
 mod storage;
@@ -49,6 +50,9 @@ struct Arguments {
     /// Members who write: each has at most one write under way
     #[arg(long, default_value_t = 4_000)]
     members: u64,
+    /// Further members who write all at once when more is offered than can be done; 0 leaves this out
+    #[arg(long, default_value_t = 12_000)]
+    overload_members: u64,
     /// Seed of all keys
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -79,7 +83,7 @@ fn network(arguments: &Arguments) -> Result<()> {
     report.push("rss_mib_idle", Machine::of(&network)?.rss_mib_max);
 
     eprintln!("bench: {} members join", arguments.members);
-    let mut load = Load::join(&network, arguments.members)?;
+    let mut load = Load::join(&network, 0..arguments.members)?;
     for run in 1..=arguments.runs {
         let before = Machine::of(&network)?;
         let outcome = load.run(&network, Pace::Saturation, Duration::from_secs(arguments.seconds))?;
@@ -111,6 +115,7 @@ fn network(arguments: &Arguments) -> Result<()> {
         }
         eprintln!("bench: latency at {name} measured");
     }
+    measure_overload(&network, &arguments, &mut report)?;
     let dids = load.dids();
     for _ in 0..arguments.runs {
         let window = Duration::from_secs(arguments.paced_seconds.min(10));
@@ -125,6 +130,33 @@ fn network(arguments: &Arguments) -> Result<()> {
     let text = report.finish()?;
     std::fs::write(&arguments.report, &text).with_context(|| arguments.report.display().to_string())?;
     println!("{text}");
+    Ok(())
+}
+
+/// Offers far more than the runs at saturation have shown to be possible.
+fn measure_overload(network: &Network, arguments: &Arguments, report: &mut Report) -> Result<()> {
+    if arguments.overload_members == 0 {
+        return Ok(());
+    }
+    let numbers = arguments.members..arguments.members + arguments.overload_members;
+    let outcome =
+        overload::run(network, Load::join(network, numbers)?, Duration::from_secs(arguments.seconds))?;
+    let percentile = |sorted: &[f64], percent: usize| {
+        sorted.get(sorted.len().saturating_sub(1) * percent / 100).copied().unwrap_or(f64::NAN)
+    };
+    let peak = report.median("writes_per_second").unwrap_or(f64::NAN);
+    report.push("overload_offered_of_peak", outcome.offered_per_second / peak);
+    report.push("overload_writes_of_peak", outcome.finalized_per_second / peak);
+    report.push("overload_refused_share", outcome.refused);
+    report.push("overload_p50_ms", percentile(&outcome.latencies_ms, 50));
+    report.push("overload_p99_ms", percentile(&outcome.latencies_ms, 99));
+    report.push("overload_health_p99_ms", percentile(&outcome.health_ms, 99));
+    report.push("overload_rss_mib", Machine::of(network)?.rss_mib_max);
+    eprintln!(
+        "bench: overload: {:.1} times the peak offered, {:.2} of the peak done",
+        outcome.offered_per_second / peak,
+        outcome.finalized_per_second / peak
+    );
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod governance;
 mod interop;
 mod links;
 mod membership;
+mod overload;
 mod oversight;
 mod recovery;
 mod refusals;

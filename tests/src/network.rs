@@ -121,17 +121,38 @@ impl Network {
         Ok(index)
     }
 
-    /// Changes the configuration of a node that does not run.
+    /// Changes a node's configuration before it is started.
     pub fn configure(&self, index: usize, change: impl FnOnce(&mut Value)) -> Result<()> {
         let file = self.home(index).join("config.json");
         let mut config = serde_json::from_str(&std::fs::read_to_string(&file)?)?;
         change(&mut config);
-        Ok(std::fs::write(&file, config.to_string())?)
+        Ok(std::fs::write(file, config.to_string())?)
     }
 
     /// What a node has written to its log.
     pub fn log(&self, index: usize) -> Result<String> {
         Ok(std::fs::read_to_string(self.folder().join(format!("node-{index}.log")))?)
+    }
+
+    /// The address of a node's interface.
+    pub fn api_address(&self, index: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.api_ports[index]))
+    }
+
+    /// The sum of a node's counter over its labels that hold this text.
+    pub fn counter(&self, index: usize, name: &str, label: &str) -> Result<f64> {
+        let text = ureq::get(format!("{}/metrics", self.url(index))).call()?.body_mut().read_to_string()?;
+        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
+    /// Resident memory of a running node, MiB.
+    pub fn resident_mib(&self, index: usize) -> Result<f64> {
+        let id = self.process(index).context("the node runs")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
+        let kib: f64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
+        Ok(kib / 1024.0)
     }
 
     /// How many nodes there are.

@@ -69,6 +69,10 @@ pub struct ApiConfig {
     pub listen: SocketAddr,
     /// Threads that serve requests; consensus has its own.
     pub threads: usize,
+    /// Open connections. At the bound, one that is idle makes room for the next.
+    pub connections_max: usize,
+    /// Open connections of one address; more are answered 429. To be raised behind a reverse proxy, which counts as one.
+    pub connections_per_address_max: usize,
     /// Requests under way at the same time; more are answered 503.
     pub requests_max: usize,
     /// Requests of these that may wait for a transaction to become final.
@@ -86,6 +90,8 @@ impl Default for ApiConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8001)),
             threads: 2,
+            connections_max: 8192,
+            connections_per_address_max: 512,
             requests_max: 1024,
             waiting_max: 4096,
             timeout_ms: 10_000,

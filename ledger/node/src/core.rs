@@ -26,7 +26,7 @@ use crate::executor::{
     Executor, ExecutorOptions, LedgerHistory, PROTOCOL_VERSION, install_genesis, reason_to_stop,
 };
 use crate::gossip::Gossip;
-use crate::ingress::{Gate, Ingress, Publish};
+use crate::ingress::{Complain, Gate, Ingress, Publish};
 use crate::mempool::{Limits, Mempool};
 use crate::metrics::Metrics;
 use crate::roster::Roster;
@@ -179,7 +179,13 @@ impl Core {
         let publish: Publish = Arc::new(move |checked: &Arc<Checked>| {
             publisher.publish(checked.block_transaction().clone());
         });
-        let ingress = Ingress::start(runtime.clone(), gate, publish);
+        let listener = gossip.clone();
+        let complain: Complain = Arc::new(move |sender, forged| listener.complain(sender, forged));
+        let ingress = Ingress::start(runtime.clone(), gate, publish, complain);
+        metrics.with_registry(|registry| {
+            let help = "Other nodes shut out for a while, by what they did";
+            registry.register("peers_blocked", help, gossip.blocked());
+        });
         let roster = Roster::new(ledger.clone(), network.epoch_blocks(), options.addresses);
         let executor = Executor::new(
             runtime.clone(),

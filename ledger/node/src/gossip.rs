@@ -12,19 +12,26 @@
 //! | 1 transactions | the encoding of a block's body, full witnesses only |
 //! | 2 status | height of the newest committed block, u64 big-endian |
 //!
-//! Everything is bounded: the queue to the network, the size of a message, and what the [`TransactionSink`]
-//! keeps of what comes in. Messages that cannot be read are dropped.
+//! Everything is bounded: the queue to the network, the size of a message, how often one is sent, and what the
+//! [`TransactionSink`] keeps of what comes in. Messages that cannot be read are dropped, and so, for a while, is a node
+//! that sends many of them or too many of any kind ([`conduct`]).
+
+mod conduct;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aval_types::block::{BlockTransaction, Mode, decode_body, encode_body, transaction_length};
 use bytes::{BufMut as _, Bytes, BytesMut};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use tokio::sync::Notify;
 
 use crate::engine::{Audience, Links, MESSAGE_BYTES_MAX};
+use crate::metrics::ReasonLabel;
 use crate::runtime::SharedRuntime;
+use conduct::Conduct;
 
 const KIND_TRANSACTIONS: u8 = 1;
 const KIND_STATUS: u8 = 2;
@@ -33,15 +40,15 @@ const KIND_STATUS: u8 = 2;
 const QUEUE_TRANSACTIONS_MAX: usize = 8192;
 /// Bytes of a batch at most; a single larger transaction goes alone.
 const BATCH_BYTES: usize = MESSAGE_BYTES_MAX / 4;
-/// How long a first transaction waits for others to share its message.
+/// How long a first transaction waits for others to share its message, and the time between two messages.
 const BATCH_DELAY: Duration = Duration::from_millis(8);
 /// How often a node tells its height.
 const STATUS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Where transactions from other validators go. Must not wait; drops what it has no room for.
 pub trait TransactionSink: Send + Sync + 'static {
-    /// Takes transactions of which nothing is checked but their bounds.
-    fn receive(&self, transactions: Vec<BlockTransaction>);
+    /// Takes transactions that a node sent, of which nothing is checked but their bounds.
+    fn receive(&self, sender: [u8; 32], transactions: Vec<BlockTransaction>);
 }
 
 /// What is known of another validator.
@@ -62,6 +69,8 @@ pub struct Gossip {
     queue: Mutex<Vec<BlockTransaction>>,
     queued: Notify,
     peers: Mutex<BTreeMap<[u8; 32], PeerStatus>>,
+    conduct: Mutex<Conduct>,
+    blocked: Family<ReasonLabel, Counter>,
 }
 
 impl Gossip {
@@ -73,6 +82,8 @@ impl Gossip {
             queue: Mutex::default(),
             queued: Notify::new(),
             peers: Mutex::default(),
+            conduct: Mutex::default(),
+            blocked: Family::default(),
         })
     }
 
@@ -85,7 +96,9 @@ impl Gossip {
                 loop {
                     gossip.queued.notified().await;
                     gossip.runtime.sleep(BATCH_DELAY).await;
-                    gossip.flush();
+                    if gossip.flush() {
+                        gossip.queued.notify_one();
+                    }
                 }
             }),
         );
@@ -115,20 +128,47 @@ impl Gossip {
 
     /// Takes a message of another validator apart.
     pub fn receive(&self, sender: [u8; 32], message: &[u8], sink: &dyn TransactionSink) {
-        match message.split_first() {
+        let is_readable = match message.split_first() {
             Some((&KIND_TRANSACTIONS, body)) => {
-                if let Ok(transactions) = decode_body(body, Mode::Full) {
+                let transactions = decode_body(body, Mode::Full);
+                transactions.is_ok_and(|transactions| {
                     self.heard(sender, None);
-                    sink.receive(transactions);
-                }
+                    sink.receive(sender, transactions);
+                    true
+                })
             }
-            Some((&KIND_STATUS, height)) => {
-                if let Ok(height) = height.try_into() {
-                    self.heard(sender, Some(u64::from_be_bytes(height)));
-                }
-            }
-            _ => {}
+            Some((&KIND_STATUS, height)) => height.try_into().is_ok_and(|height| {
+                self.heard(sender, Some(u64::from_be_bytes(height)));
+                true
+            }),
+            // A kind of a newer version is not this node's business.
+            Some(_) => true,
+            None => false,
+        };
+        self.conduct().message(sender, is_readable, self.runtime.now_ms());
+    }
+
+    /// Takes note of transactions of a node that no working node would have sent.
+    pub fn complain(&self, sender: [u8; 32], forged: u32) {
+        self.conduct().forged(sender, forged, self.runtime.now_ms());
+    }
+
+    /// Whether a node is to be shut out for a while, by all that was heard of it. Counts it.
+    pub fn is_fed_up_with(&self, sender: [u8; 32]) -> bool {
+        let fault = self.conduct().judge(sender);
+        if let Some(fault) = fault {
+            self.blocked.get_or_create(&ReasonLabel { reason: fault.name() }).inc();
         }
+        fault.is_some()
+    }
+
+    /// Nodes that were shut out for a while, by what they did.
+    pub fn blocked(&self) -> Family<ReasonLabel, Counter> {
+        self.blocked.clone()
+    }
+
+    fn conduct(&self) -> MutexGuard<'_, Conduct> {
+        self.conduct.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The other validators that were heard, by key.
@@ -157,23 +197,23 @@ impl Gossip {
         let _ = self.links.broadcast(Audience::Everybody, message.freeze());
     }
 
-    fn flush(&self) {
-        let queue = std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut batch = Vec::new();
+    /// Sends one batch; says whether there is more.
+    fn flush(&self) -> bool {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch_bytes = 0;
-        for transaction in queue {
-            let length = transaction_length(&transaction);
-            if batch_bytes + length > BATCH_BYTES && !batch.is_empty() {
-                self.send(&batch);
-                batch.clear();
-                batch_bytes = 0;
-            }
-            batch_bytes += length;
-            batch.push(transaction);
-        }
+        let fits = |transaction: &BlockTransaction| {
+            batch_bytes += transaction_length(transaction);
+            batch_bytes <= BATCH_BYTES
+        };
+        // A single larger transaction goes alone.
+        let count = queue.iter().map(fits).take_while(|fits| *fits).count().max(1).min(queue.len());
+        let batch: Vec<BlockTransaction> = queue.drain(..count).collect();
+        let is_more = !queue.is_empty();
+        drop(queue);
         if !batch.is_empty() {
             self.send(&batch);
         }
+        is_more
     }
 
     fn send(&self, batch: &[BlockTransaction]) {
@@ -196,7 +236,7 @@ mod tests {
     struct Sink(Mutex<Vec<BlockTransaction>>);
 
     impl TransactionSink for Sink {
-        fn receive(&self, transactions: Vec<BlockTransaction>) {
+        fn receive(&self, _: [u8; 32], transactions: Vec<BlockTransaction>) {
             self.0.lock().unwrap().extend(transactions);
         }
     }
@@ -214,7 +254,7 @@ mod tests {
         for transaction in &sent {
             assert!(gossip.publish(transaction.clone()));
         }
-        gossip.flush();
+        while gossip.flush() {}
         gossip.tell_height(7);
         let sink = Sink::default();
         while let Ok((_, message)) = outgoing.try_recv() {
@@ -235,12 +275,19 @@ mod tests {
         let mut message = vec![KIND_TRANSACTIONS];
         message.extend(encode_body(&[stripped]));
         for message in
-            [message.as_slice(), &[], &[0], &[KIND_STATUS, 1], &[KIND_TRANSACTIONS, 0xff, 0xff, 0xff, 0xff]]
+            [message.as_slice(), &[], &[9], &[KIND_STATUS, 1], &[KIND_TRANSACTIONS, 0xff, 0xff, 0xff, 0xff]]
         {
             gossip.receive([1; 32], message, &sink);
         }
         assert!(sink.0.lock().unwrap().is_empty());
         assert!(gossip.peers().is_empty());
+        assert!(!gossip.is_fed_up_with([1; 32]), "a few are dropped and no more");
+        for _ in 0..conduct::UNREADABLE_MAX {
+            gossip.receive([1; 32], &message, &sink);
+        }
+        assert!(gossip.is_fed_up_with([1; 32]));
+        assert!(!gossip.is_fed_up_with([2; 32]));
+        assert_eq!(gossip.blocked().get_or_create(&ReasonLabel { reason: "unreadable" }).get(), 1);
     }
 
     #[test]

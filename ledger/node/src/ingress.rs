@@ -16,6 +16,7 @@
 //!   kept: that validator may have seen a block that this one has not.
 //! - Nothing here panics, whatever arrives.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,9 +124,9 @@ impl Gate {
         Self { ledger, mempool, rules: Rules::live(network.clone()), network, metrics }
     }
 
-    /// Whether there is room for a body of this size, by what is known before it is read.
+    /// Whether there is room for a client's body of this size, by what is known before it is read.
     pub fn has_room(&self, body_bytes: usize) -> bool {
-        self.mempool.has_room(body_bytes)
+        self.mempool.has_room_for_client(body_bytes)
     }
 
     /// Decides on transactions, in their order.
@@ -154,7 +155,7 @@ impl Gate {
             leaders: Vec::new(),
         };
         for submitted in submitted {
-            match self.before_signatures(&submitted, &view, now_ms) {
+            match self.before_signatures(&submitted, &view, origin, now_ms) {
                 Some(answer) => answers.push(Some(answer)),
                 None => {
                     answers.push(None);
@@ -193,6 +194,7 @@ impl Gate {
         &self,
         submitted: &SubmittedTransaction,
         view: &impl StateRead,
+        origin: Origin,
         now_ms: u64,
     ) -> Option<Result<Taken, Refusal>> {
         let transaction = &submitted.transaction;
@@ -212,8 +214,12 @@ impl Gate {
         if self.mempool.checked(&EnvelopeKey::of(&in_block)).is_some() {
             return Some(Ok(Taken { id, new: None }));
         }
+        let has_room = match origin {
+            Origin::Client => self.mempool.has_room_for_client(in_block.envelope.len()),
+            Origin::Validator => self.mempool.has_room(in_block.envelope.len()),
+        };
         match view.contains_transaction(&id) {
-            Ok(false) if self.mempool.has_room(in_block.envelope.len()) => None,
+            Ok(false) if has_room => None,
             Ok(false) => Some(Err(Refusal::Full)),
             Ok(true) => refuse(Reject::TransactionDuplicate),
             Err(error) => Some(Err(undecided(&error))),
@@ -286,6 +292,12 @@ fn undecided(error: &aval_machine::StateError) -> Refusal {
 /// Hands what clients brought on to the other validators.
 pub type Publish = Arc<dyn Fn(&Arc<Checked>) + Send + Sync>;
 
+/// Told which node sent how many transactions that no working node would have sent.
+pub type Complain = Arc<dyn Fn([u8; 32], u32) + Send + Sync>;
+
+/// Transactions with the key of the node that sent them.
+type Gossiped = ([u8; 32], Vec<BlockTransaction>);
+
 /// Where a client's answer goes.
 type Answer = oneshot::Sender<Result<TransactionId, Refusal>>;
 
@@ -294,18 +306,19 @@ type Answer = oneshot::Sender<Result<TransactionId, Refusal>>;
 pub struct Ingress {
     gate: Arc<Gate>,
     clients: mpsc::Sender<(SubmittedTransaction, Answer)>,
-    validators: mpsc::Sender<Vec<BlockTransaction>>,
+    validators: mpsc::Sender<Gossiped>,
 }
 
 impl Ingress {
     /// Starts the worker on this runtime.
-    pub fn start(runtime: SharedRuntime, gate: Arc<Gate>, publish: Publish) -> Self {
+    pub fn start(runtime: SharedRuntime, gate: Arc<Gate>, publish: Publish, complain: Complain) -> Self {
         let (clients, client_queue) = mpsc::channel(CLIENT_QUEUE_MAX);
         let (validators, validator_queue) = mpsc::channel(VALIDATOR_QUEUE_MAX);
         let worker = Worker {
             runtime: runtime.clone(),
             gate: gate.clone(),
             publish,
+            complain,
             clients: client_queue,
             validators: validator_queue,
         };
@@ -334,9 +347,9 @@ impl Ingress {
 }
 
 impl TransactionSink for Ingress {
-    fn receive(&self, transactions: Vec<BlockTransaction>) {
+    fn receive(&self, sender: [u8; 32], transactions: Vec<BlockTransaction>) {
         // Dropped if there is no room: the validator that sent them keeps them.
-        let _ = self.validators.try_send(transactions);
+        let _ = self.validators.try_send((sender, transactions));
     }
 }
 
@@ -344,20 +357,25 @@ struct Worker {
     runtime: SharedRuntime,
     gate: Arc<Gate>,
     publish: Publish,
+    complain: Complain,
     clients: mpsc::Receiver<(SubmittedTransaction, Answer)>,
-    validators: mpsc::Receiver<Vec<BlockTransaction>>,
+    validators: mpsc::Receiver<Gossiped>,
 }
 
 /// What is decided on together.
 #[derive(Default)]
 struct Batch {
     clients: Vec<(SubmittedTransaction, Answer)>,
-    validators: Vec<BlockTransaction>,
+    validators: Vec<([u8; 32], BlockTransaction)>,
 }
 
 impl Batch {
     fn len(&self) -> usize {
         self.clients.len() + self.validators.len()
+    }
+
+    fn extend(&mut self, (sender, transactions): Gossiped) {
+        self.validators.extend(transactions.into_iter().map(|transaction| (sender, transaction)));
     }
 }
 
@@ -371,7 +389,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 Some(client) = self.clients.recv() => batch.clients.push(client),
-                Some(transactions) = self.validators.recv() => batch.validators = transactions,
+                Some(gossiped) = self.validators.recv() => batch.extend(gossiped),
                 else => return,
             }
             self.fill(&mut batch);
@@ -382,8 +400,10 @@ impl Worker {
             is_busy = batch.len() > 1;
             let (gate, publish, now_ms) = (self.gate.clone(), self.publish.clone(), self.runtime.now_ms());
             // None if the node is stopping: the answers are dropped with the batch.
-            if offload(&*self.runtime, move || work(&gate, &publish, batch, now_ms)).await.is_none() {
-                return;
+            let forged = offload(&*self.runtime, move || work(&gate, &publish, batch, now_ms)).await;
+            let Some(forged) = forged else { return };
+            for (sender, count) in forged {
+                (self.complain)(sender, count);
             }
         }
     }
@@ -395,14 +415,15 @@ impl Worker {
             batch.clients.push(client);
         }
         while batch.len() < BATCH_TRANSACTIONS_MAX
-            && let Ok(transactions) = self.validators.try_recv()
+            && let Ok(gossiped) = self.validators.try_recv()
         {
-            batch.validators.extend(transactions);
+            batch.extend(gossiped);
         }
     }
 }
 
-fn work(gate: &Gate, publish: &Publish, batch: Batch, now_ms: u64) {
+/// Decides on a batch; gives how many transactions of which node no working node would have sent.
+fn work(gate: &Gate, publish: &Publish, batch: Batch, now_ms: u64) -> BTreeMap<[u8; 32], u32> {
     let (submitted, answers): (Vec<_>, Vec<_>) = batch.clients.into_iter().unzip();
     if !submitted.is_empty() {
         for (taken, answer) in gate.admit(submitted, Origin::Client, now_ms).into_iter().zip(answers) {
@@ -414,15 +435,27 @@ fn work(gate: &Gate, publish: &Publish, batch: Batch, now_ms: u64) {
         }
     }
     // A transaction that cannot be read is not worth an answer: a validator that works passes on none.
-    let gossiped: Vec<_> = batch
-        .validators
-        .into_iter()
-        .filter_map(|in_block| {
-            let transaction = in_block.transaction().ok()?;
-            Some(SubmittedTransaction { transaction, witness: in_block.witness })
-        })
-        .collect();
-    if !gossiped.is_empty() {
-        gate.admit(gossiped, Origin::Validator, now_ms);
+    let mut forged: BTreeMap<[u8; 32], u32> = BTreeMap::new();
+    let mut complain = |sender: [u8; 32]| *forged.entry(sender).or_default() += 1;
+    let (mut senders, mut gossiped) = (Vec::new(), Vec::new());
+    for (sender, in_block) in batch.validators {
+        match in_block.transaction() {
+            Ok(transaction) => {
+                senders.push(sender);
+                gossiped.push(SubmittedTransaction { transaction, witness: in_block.witness });
+            }
+            Err(_) => complain(sender),
+        }
     }
+    if !gossiped.is_empty() {
+        let answers = gate.admit(gossiped, Origin::Validator, now_ms);
+        let forgers = senders.into_iter().zip(answers).filter(|(_, answer)| is_forged(answer));
+        forgers.for_each(|(sender, _)| complain(sender));
+    }
+    forged
+}
+
+/// Whether a transaction is refused for what is wrong with it on every state and at any time.
+fn is_forged(answer: &Result<Taken, Refusal>) -> bool {
+    matches!(answer, Err(Refusal::Reject(Reject::TransactionSignature | Reject::TransactionNetwork)))
 }

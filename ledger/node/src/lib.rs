@@ -21,6 +21,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod descriptors;
 pub mod devnet;
 pub mod doctor;
 pub mod engine;

@@ -9,11 +9,14 @@
 //!   transaction in (the endorser, the presented credential, else the first signer). Nobody can fill the pool for all
 //!   others.
 //! - An entry leaves at the end of its validity window at the latest.
+//! - Clients bring in no more than what the network finalizes in a few seconds, so that what is taken in does not wait for
+//!   long, however much is offered. What other validators took in has the larger bounds above.
 //! - Candidates come in the order of their arrival, so that a transaction is not overtaken forever.
 //! - What is remembered of refused and of finalized transactions is bounded in number and in time.
 //!
 //! See the way of a transaction in `ARCHITECTURE.md`, step 5.
 
+mod flow;
 mod statuses;
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,7 @@ use aval_types::{BlockTransaction, Reject, TransactionId};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use flow::Flow;
 use statuses::Statuses;
 
 /// Signed copies of one transaction that may wait at the same time.
@@ -112,6 +116,10 @@ pub struct Limits {
     pub payer_bytes_max: usize,
     /// Number of one payer's entries.
     pub payer_entries_max: usize,
+    /// Entries above which clients have to wait, if the network finalizes fewer than that in [`Self::patience_ms`].
+    pub patient_entries: usize,
+    /// How long an entry that a client brings may have to wait, at the rate of the last blocks.
+    pub patience_ms: u64,
     /// Refused and finalized transactions remembered.
     pub statuses_max: usize,
     /// Milliseconds for which a refusal is remembered.
@@ -125,6 +133,8 @@ impl Default for Limits {
             entries_max: 50_000,
             payer_bytes_max: 16 << 20,
             payer_entries_max: 12_500,
+            patient_entries: 5_000,
+            patience_ms: 4_000,
             statuses_max: 100_000,
             status_retention_ms: 10 * 60 * 1000,
         }
@@ -206,6 +216,7 @@ struct Pool<T> {
     by_payer: HashMap<Hash, Usage>,
     by_expiry: BTreeSet<(u64, u64)>,
     statuses: Statuses,
+    flow: Flow,
 }
 
 impl<T: Pooled> Mempool<T> {
@@ -220,6 +231,7 @@ impl<T: Pooled> Mempool<T> {
             by_payer: HashMap::new(),
             by_expiry: BTreeSet::new(),
             statuses: Statuses::new(limits.statuses_max, limits.status_retention_ms),
+            flow: Flow::new(limits.patience_ms),
         };
         Self { pool: Mutex::new(pool), limits, arrival: Notify::new() }
     }
@@ -249,6 +261,13 @@ impl<T: Pooled> Mempool<T> {
         let pool = self.lock();
         pool.entries.len() < self.limits.entries_max
             && pool.bytes.saturating_add(size_bytes) <= self.limits.bytes_max
+    }
+
+    /// As [`Self::has_room`], for what a client brings: whether it would be final in a while.
+    pub fn has_room_for_client(&self, size_bytes: usize) -> bool {
+        let pool = self.lock();
+        let entries_max = self.limits.patient_entries.max(pool.flow.sum()).min(self.limits.entries_max);
+        pool.entries.len() < entries_max && pool.bytes.saturating_add(size_bytes) <= self.limits.bytes_max
     }
 
     /// Transactions for a block, in the order of arrival, as many as fit.
@@ -293,6 +312,7 @@ impl<T: Pooled> Mempool<T> {
     /// Removes every copy of transactions that a finalized block contains, and what has expired by `now_ms`.
     pub fn finalized(&self, ids: &[TransactionId], now_ms: u64) {
         let mut pool = self.lock();
+        pool.flow.add(ids.len(), now_ms);
         for id in ids {
             pool.remove_all(id);
             pool.statuses.finalized(*id, now_ms);

@@ -41,6 +41,13 @@ pub struct CodeLabel {
     pub code: &'static str,
 }
 
+/// Label of a reason.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    /// A word from a fixed list.
+    pub reason: &'static str,
+}
+
 /// The node's metrics. Counting is lock-free but for the first use of a label.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -52,6 +59,10 @@ pub struct Metrics {
     pub requests_active: Level,
     /// Connections open.
     pub connections: Level,
+    /// Connections turned away, by the bound they met.
+    pub connections_refused: Family<ReasonLabel, Counter>,
+    /// Idle connections that were closed to make room.
+    pub connections_evicted: Counter,
     /// Readers of the stream of events.
     pub event_readers: Level,
     /// Transactions taken into the pool.
@@ -102,6 +113,8 @@ impl Metrics {
             request_seconds: Family::new_with_constructor(seconds),
             requests_active: Level::default(),
             connections: Level::default(),
+            connections_refused: Family::default(),
+            connections_evicted: Counter::default(),
             event_readers: Level::default(),
             admitted: Counter::default(),
             refused: Family::default(),
@@ -134,6 +147,16 @@ impl Metrics {
         );
         registry.register("http_requests_active", "Requests under way", self.requests_active.clone());
         registry.register("http_connections", "Connections open", self.connections.clone());
+        registry.register(
+            "http_connections_refused",
+            "Connections turned away, by the bound they met",
+            self.connections_refused.clone(),
+        );
+        registry.register(
+            "http_connections_evicted",
+            "Idle connections closed to make room",
+            self.connections_evicted.clone(),
+        );
         registry.register("event_readers", "Readers of the stream of events", self.event_readers.clone());
         registry.register("transactions_admitted", "Transactions taken into the pool", self.admitted.clone());
         registry.register("transactions_refused", "Transactions refused, by code", self.refused.clone());

@@ -33,6 +33,7 @@ mod accreditations;
 pub mod admin;
 mod audit;
 mod blocks;
+pub mod connections;
 mod events;
 mod governance;
 mod layers;
@@ -72,6 +73,9 @@ use crate::core::Core;
 use crate::genesis_file::GenesisFile;
 
 pub use openapi::openapi_json;
+
+/// Requests about the node itself at the same time: places that no other request can take.
+const OWN_REQUESTS_MAX: usize = 64;
 
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 128 * 1024;
@@ -161,15 +165,19 @@ pub fn router(parts: Parts, config: &ApiConfig) -> Router {
     let limit = layers::Limit::new(config.requests_max, timeout);
     // Waiting for a transaction has a bound of its own, so that it cannot take the places of other requests.
     let waiting = layers::Limit::new(config.waiting_max, timeout + transactions::WAIT_MAX);
-    let (quick, slow, document) = openapi::routes();
+    // How the node is has to be known most when everything else is refused.
+    let of_node = layers::Limit::new(OWN_REQUESTS_MAX, timeout);
+    let (own, quick, slow, document) = openapi::routes();
     let document = Arc::new(document);
     let quick = quick
         .route("/openapi.json", routing::get(move || async move { Json((*document).clone()) }))
         .fallback(openapi::no_route)
         .layer(middleware::from_fn_with_state(limit, layers::limit));
     let slow = slow.layer(middleware::from_fn_with_state(waiting, layers::limit));
+    let own = own.layer(middleware::from_fn_with_state(of_node, layers::limit));
     quick
         .merge(slow)
+        .merge(own)
         .with_state(context)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(layers::panicked))

@@ -40,8 +40,11 @@ struct Description;
 /// The wildcard is axum's; the description has a plain parameter.
 const WILDCARD: &str = "/1.0/identifiers/{*identifier}";
 
-/// The routes that answer at once, those that may wait, and the description of all.
-pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>>, utoipa::openapi::OpenApi) {
+/// Routes that share their bounds.
+type Routes = axum::Router<Arc<Context>>;
+
+/// The routes about the node itself, those that answer at once, those that may wait, and the description of all.
+pub(super) fn routes() -> (Routes, Routes, Routes, utoipa::openapi::OpenApi) {
     let quick = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(transactions::submit))
         .routes(routes!(transactions::receipt))
@@ -68,24 +71,27 @@ pub(super) fn routes() -> (axum::Router<Arc<Context>>, axum::Router<Arc<Context>
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::node))
         .routes(routes!(nodes::trust_chain))
-        .routes(routes!(nodes::faults))
+        .routes(routes!(nodes::faults));
+    let own = OpenApiRouter::new()
         .routes(routes!(node::status))
         .routes(routes!(node::health))
         .routes(routes!(node::ready))
         .routes(routes!(node::metrics));
     let slow = OpenApiRouter::new().routes(routes!(transactions::status));
     let (quick, mut description) = quick.split_for_parts();
+    let (own, of_node) = own.split_for_parts();
+    description.merge(of_node);
     let (slow, further) = slow.split_for_parts();
     description.merge(further);
     if let Some(item) = description.paths.paths.remove(WILDCARD) {
         description.paths.paths.insert(WILDCARD.replace('*', ""), item);
     }
-    (quick, slow, description)
+    (own, quick, slow, description)
 }
 
 /// The description as `specs/openapi/avald.json` holds it.
 pub fn openapi_json() -> String {
-    let (_, _, description) = routes();
+    let (_, _, _, description) = routes();
     let mut text = description.to_pretty_json().unwrap_or_default();
     text.push('\n');
     text

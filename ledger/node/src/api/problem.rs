@@ -12,6 +12,7 @@
 //! | `request.timeout` | 408 | the body took too long to arrive |
 //! | `request.oversized` | 413 | the body is larger than allowed |
 //! | `request.media_type` | 415 | the body has a media type that is not read here |
+//! | `request.connections` | 429 | the address has too many connections |
 //! | `sender.share` | 429 | the sender has too many transactions waiting |
 //! | `node.internal` | 500 | a fault of the node; nothing was decided |
 //! | `node.overloaded` | 503 | too many requests or waiting transactions |
@@ -126,6 +127,13 @@ impl Problem {
     pub fn overloaded(detail: impl Into<String>) -> Self {
         let title = "The node has as much work as it can take";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "node.overloaded", title, detail).retry_after(1)
+    }
+
+    /// The client's address has as many connections as one may have.
+    pub fn connections() -> Self {
+        let title = "The address has too many connections";
+        let detail = "Use those that are open, one request after the other.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "request.connections", title, detail).retry_after(1)
     }
 
     /// The sender has too much work waiting.

@@ -3,7 +3,7 @@
 //! The interface runs on threads of its own, so that load on it cannot take the processor away from consensus beyond
 //! what the operating system shares out, and never blocks one of its threads.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,15 +13,18 @@ use std::time::Duration;
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Sleep;
 
+use super::connections::{Admitted, Bounds, Connections, Crowded, Held, Place};
+use super::problem::{PROBLEM_MEDIA_TYPE, Problem};
 use crate::fault::Fault;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ReasonLabel};
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -29,8 +32,6 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 /// Time for a request's head to arrive, and for a connection to be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Open connections.
-const CONNECTIONS_MAX: usize = 8192;
 /// Time in which a client that is being answered must take something.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for requests under way to end when the node stops.
@@ -85,6 +86,7 @@ impl Server {
     pub fn start(
         listener: StdListener,
         threads: usize,
+        bounds: Bounds,
         metrics: Arc<Metrics>,
         router: impl FnOnce() -> Router + Send + 'static,
     ) -> Result<Self, Fault> {
@@ -105,7 +107,7 @@ impl Server {
                     match TcpListener::from_std(listener) {
                         Ok(listener) => {
                             let router = router().layer(Extension(Stopping(stopped.clone())));
-                            accept(listener, router, metrics, stopped).await;
+                            accept(listener, router, Connections::new(bounds), metrics, stopped).await;
                         }
                         Err(error) => tracing::error!(%error, "the REST interface cannot listen"),
                     }
@@ -142,57 +144,93 @@ impl Drop for Server {
 async fn accept(
     listener: TcpListener,
     router: Router,
+    places: Connections,
     metrics: Arc<Metrics>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let accepted = tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => break,
             _ = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = async {
-                // At the bound, further connections wait in the system's queue.
-                let place = places.clone().acquire_owned().await;
-                (place, listener.accept().await)
-            } => accepted,
+            accepted = listener.accept() => accepted,
         };
-        match accepted {
-            (Ok(place), Ok((stream, _))) => {
-                let connection = serve(stream, router.clone(), stopped.clone());
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: give requests under way a moment to end.
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        match places.admit(address.ip()) {
+            Ok(Admitted { place, evicts }) => {
+                if evicts {
+                    metrics.connections_evicted.inc();
+                }
+                let connection = serve(stream, router.clone(), Arc::new(place), stopped.clone());
                 let open = metrics.connections.clone();
                 connections.spawn(async move {
                     open.inc();
                     connection.await;
                     open.dec();
-                    drop(place);
                 });
             }
-            (_, Err(error)) => {
-                // Out of file descriptors, most likely: give requests under way a moment to end.
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            Err(crowded) => {
+                metrics.connections_refused.get_or_create(&ReasonLabel { reason: crowded.name() }).inc();
+                turn_away(stream, crowded);
             }
-            (Err(_), _) => break,
         }
     }
     let drained = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, drained).await;
 }
 
-async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+/// Answers before anything was read, without waiting for anything. A client that is still sending may see no more than
+/// that the connection was closed.
+fn turn_away(stream: TcpStream, crowded: Crowded) {
+    let problem = match crowded {
+        Crowded::Address => Problem::connections(),
+        Crowded::All => Problem::overloaded("Too many connections are open."),
+    };
+    let reason = match crowded {
+        Crowded::Address => "Too Many Requests",
+        Crowded::All => "Service Unavailable",
+    };
+    let body = serde_json::to_string(&problem).unwrap_or_default();
+    let answer = format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-type: {PROBLEM_MEDIA_TYPE}\r\nretry-after: {}\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        problem.status,
+        problem.retry_after_s.unwrap_or(1),
+        body.len(),
+    );
+    // The socket does not block: what the system does not take at once is left out.
+    let _ = stream.into_std().and_then(|mut stream| stream.write_all(answer.as_bytes()));
+}
+
+async fn serve(stream: TcpStream, router: Router, place: Arc<Place>, mut stopped: watch::Receiver<bool>) {
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
+    let routes = TowerToHyperService::new(router);
+    let of_connection = place.clone();
+    let service = service_fn(move |request| {
+        let busy = of_connection.begin();
+        let answer = routes.call(request);
+        async move { answer.await.map(|response| response.map(|body| Held::new(body, busy))) }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Patient::new(stream)), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Patient::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         // An error here is the client's: it went away or spoke something else.
         _ = connection.as_mut() => return,
+        () = place.evicted() => return,
         _ = stopped.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;

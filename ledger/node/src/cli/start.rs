@@ -20,12 +20,14 @@ use super::log::LogControl;
 use crate::access::Gate;
 use crate::access::log::AccessLog;
 use crate::api::admin::Controls;
+use crate::api::connections::Bounds;
 use crate::api::server::{self, Server};
 use crate::api::{self, NodeInfo, Parts};
 use crate::backup::Control;
 use crate::clock;
 use crate::config::{Home, Sync};
 use crate::core::{Core, CoreOptions, Network};
+use crate::descriptors;
 use crate::engine::{EngineError, ProductionOptions, Settings, run as run_engine};
 use crate::executor::install_genesis;
 use crate::fault::{Fault, file_fault};
@@ -42,6 +44,8 @@ const ENGINE_THREADS: usize = 2;
 const ADMIN_THREADS: usize = 1;
 /// Bytes that a disk which is not full has left: the database reserves about as much when it begins a file.
 const ROOM_MIN: u64 = 64 * 1024 * 1024;
+/// Connections to the interface for the operator.
+const ADMIN_CONNECTIONS: Bounds = Bounds { all: 64, per_address: 64 };
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -384,11 +388,15 @@ fn drive(
         if let (Some(listener), Some(controls)) = (admin, controls) {
             let (parts, metrics) = (parts.clone(), metrics.clone());
             let router = move || api::admin::router(parts, controls);
-            started.push(Server::start(listener, ADMIN_THREADS, metrics, router).map_err(build)?);
+            let server = Server::start(listener, ADMIN_THREADS, ADMIN_CONNECTIONS, metrics, router);
+            started.push(server.map_err(build)?);
         }
         let threads = config.api.threads;
+        let configured =
+            Bounds { all: config.api.connections_max, per_address: config.api.connections_per_address_max };
+        let bounds = descriptors::within(configured, descriptors::limit());
         let router = move || api::router(parts, &config.api);
-        started.push(Server::start(api, threads, metrics, router).map_err(build)?);
+        started.push(Server::start(api, threads, bounds, metrics, router).map_err(build)?);
         running.lock().unwrap_or_else(PoisonError::into_inner).extend(started);
         Ok(core.built(core.executor.clone()))
     });

@@ -35,6 +35,9 @@ pub(super) trait ErasedApplication: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<(), Fatal>>;
     fn observe_tip(&self, height: u64);
     fn message(&self, sender: [u8; 32], message: Bytes);
+    fn is_fed_up_with(&self, _sender: [u8; 32]) -> bool {
+        false
+    }
     fn fault(&self, evidence: NodeEvidence);
 }
 
@@ -61,6 +64,10 @@ impl<A: Application> ErasedApplication for A {
 
     fn message(&self, sender: [u8; 32], message: Bytes) {
         Application::message(self, sender, message);
+    }
+
+    fn is_fed_up_with(&self, sender: [u8; 32]) -> bool {
+        Application::is_fed_up_with(self, sender)
     }
 
     fn fault(&self, evidence: NodeEvidence) {

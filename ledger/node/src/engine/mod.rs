@@ -143,6 +143,13 @@ pub trait Application: Send + Sync + 'static {
     /// Takes a message that another validator sent through [`Links::broadcast`]. Must not wait; may drop.
     fn message(&self, sender: [u8; 32], message: Bytes);
 
+    /// Whether this node has heard so much, or so little sense, from another one that it wants to hear no more for a
+    /// while. Asked after each of its messages.
+    fn is_fed_up_with(&self, sender: [u8; 32]) -> bool {
+        let _ = sender;
+        false
+    }
+
     /// Takes note of two votes with which a validator contradicts itself. Their signatures are not checked yet.
     fn fault(&self, evidence: NodeEvidence);
 }

@@ -229,7 +229,8 @@ where
     let (reporter, finalized) = FinalizedReporter::new(application.clone());
     let marshal_handle = marshal_actor.start(reporter, buffer, resolver);
     let following = Following::new(connections, membership.clone(), key.public_key());
-    spawn_messages(&context, channels.messages, application.clone(), outgoing, following.validators());
+    let ends = MessageEnds { application: application.clone(), blocker: blocker.clone() };
+    spawn_messages(&context, channels.messages, ends, outgoing, following.validators());
     let epochs = Epochs {
         options: SimplexOptions::new(settings, page_cache, history, application.clone()),
         channels: EpochChannels {
@@ -468,18 +469,26 @@ impl SimplexOptions {
     }
 }
 
+/// Who hears the messages of other nodes, and what shuts out those that send too many.
+pub(super) struct MessageEnds<B> {
+    pub(super) application: SharedApplication,
+    pub(super) blocker: B,
+}
+
 /// Moves the node's own messages between its queue and the network.
-fn spawn_messages<E, S, R>(
+pub(super) fn spawn_messages<E, S, R, B>(
     context: &E,
     (mut sender, mut receiver): (S, R),
-    application: SharedApplication,
+    ends: MessageEnds<B>,
     mut outgoing: Outgoing,
     validators: SharedKeys,
 ) where
     E: Spawner,
     S: Sender<PublicKey = PublicKey>,
     R: Receiver<PublicKey = PublicKey>,
+    B: Blocker<PublicKey = PublicKey>,
 {
+    let MessageEnds { application, mut blocker } = ends;
     let _ = context.child("messages_out").spawn(move |_| async move {
         while let Some((audience, message)) = outgoing.recv().await {
             let recipients = match audience {
@@ -494,6 +503,13 @@ fn spawn_messages<E, S, R>(
             let mut key = [0; 32];
             key.iter_mut().zip(peer.as_ref()).for_each(|(to, from)| *to = *from);
             application.message(key, Bytes::from(message));
+            if application.is_fed_up_with(key) {
+                tracing::warn!(
+                    ?peer,
+                    "a node sends too much, or what no working node sends: it is cut off for a while"
+                );
+                let _ = blocker.block(peer);
+            }
         }
     });
 }

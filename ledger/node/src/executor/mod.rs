@@ -246,6 +246,10 @@ impl Application for Executor {
         self.gossip.receive(sender, &message, self.sink.as_ref());
     }
 
+    fn is_fed_up_with(&self, sender: [u8; 32]) -> bool {
+        self.gossip.is_fed_up_with(sender)
+    }
+
     fn fault(&self, evidence: NodeEvidence) {
         self.faults.note(evidence);
     }

@@ -22,7 +22,7 @@ use crate::runtime::{ManualRuntime, SharedRuntime};
 struct Nowhere;
 
 impl TransactionSink for Nowhere {
-    fn receive(&self, _: Vec<BlockTransaction>) {}
+    fn receive(&self, _: [u8; 32], _: Vec<BlockTransaction>) {}
 }
 
 struct Node {

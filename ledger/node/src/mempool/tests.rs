@@ -53,6 +53,8 @@ const LIMITS: Limits = Limits {
     entries_max: 12,
     payer_bytes_max: 500,
     payer_entries_max: 6,
+    patient_entries: 4,
+    patience_ms: 4_000,
     statuses_max: 20,
     status_retention_ms: 1000,
 };

@@ -86,14 +86,14 @@ async fn a_panic_of_a_handler_is_a_problem_and_not_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_above_the_limit_are_shed_and_a_waiting_one_takes_no_place_of_others() {
+async fn requests_above_the_limit_are_shed_and_neither_waiting_ones_nor_health_are_among_them() {
     let api = ApiConfig { requests_max: 1, ..ApiConfig::default() };
     let lab = Lab::with(4, CoreOptions::default(), api);
     let id = "0".repeat(64);
     let wait = Request::get(format!("/v1/transactions/{id}?wait_ms=600")).body(Body::empty()).unwrap();
     let waiting = lab.spawn(wait);
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(lab.get("/health").await.status, StatusCode::OK);
+    assert_eq!(lab.get("/v1/genesis").await.status, StatusCode::OK);
     // A body that does not end holds the one place until the timeout.
     let (_sender, body) = unending_body();
     let slow = Request::post("/v1/transactions")
@@ -102,9 +102,12 @@ async fn requests_above_the_limit_are_shed_and_a_waiting_one_takes_no_place_of_o
         .unwrap();
     let slow = lab.spawn(slow);
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let shed = lab.get("/health").await;
+    let shed = lab.get("/v1/genesis").await;
     assert_eq!(shed.problem(), (503, "node.overloaded".into()));
     assert!(shed.headers.contains_key(header::RETRY_AFTER));
+    for about_the_node in ["/health", "/v1/status", "/metrics"] {
+        assert_eq!(lab.get(about_the_node).await.status, StatusCode::OK, "{about_the_node}");
+    }
     assert_eq!(waiting.await.unwrap().json()["status"], "unknown");
     slow.abort();
 }
