@@ -275,8 +275,12 @@ impl Workload {
                 self.actors[actor].ended = ended;
             }
             Effect::Presented { actor, credential } => self.actors[actor].credentials.push(*credential),
-            Effect::Suspended { actor, suspended: true } => drop(self.suspended.insert(actor)),
-            Effect::Suspended { actor, suspended: false } => drop(self.suspended.remove(&actor)),
+            Effect::Suspended { actor, suspended: true } => {
+                self.suspended.insert(actor);
+            }
+            Effect::Suspended { actor, suspended: false } => {
+                self.suspended.remove(&actor);
+            }
             Effect::Registry => self.has_suspensions = true,
             Effect::Proposed { execute_at } => {
                 self.proposals.push(Proposal { id, execute_at, voted: BTreeSet::new() });
@@ -290,7 +294,7 @@ impl Workload {
             Effect::Denied { target } => self.denials.push(target),
             Effect::Allowed { target } => self.denials.retain(|own| *own != target),
             Effect::Accredited { actor, previous } => {
-                drop(self.accredited.insert(actor, (previous + 1, true)))
+                self.accredited.insert(actor, (previous + 1, true));
             }
             Effect::Disaccredited { actor } => {
                 let version = self.accredited.get(&actor).map_or(0, |(version, _)| *version);

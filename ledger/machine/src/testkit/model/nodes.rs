@@ -99,7 +99,7 @@ impl Model {
         if joined.is_empty() && left.is_empty() {
             return Ok(());
         }
-        if (block.height + 1) % self.parameters.validators.epoch_blocks != 0 {
+        if !(block.height + 1).is_multiple_of(self.parameters.validators.epoch_blocks) {
             return Err("the validators changed in the middle of an epoch".to_owned());
         }
         let told = told.ok_or("the validators changed and nothing says so")?;
