@@ -35,6 +35,6 @@ pub use error::StoreError;
 pub use ledger::{
     Commit, DidVersion, ErasedWitnesses, Finality, Head, Ledger, ProvenState, Pruned, TransactionPlace,
 };
-pub use pending::{PendingBlock, View};
+pub use pending::{PENDING_BLOCKS_MAX, PendingBlock, View};
 pub use storage::MemoryStorage;
 pub use tree::{EMPTY_ROOT, PendingTree};
