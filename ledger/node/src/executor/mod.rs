@@ -35,7 +35,7 @@ use aval_types::action::NodeEvidence;
 use aval_types::genesis::Parameters;
 use aval_types::{NetworkId, TransactionId};
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::{debug, error};
 
 use crate::engine::{Ancestry, Application, Fatal, SealedBlock, Slot};
@@ -91,6 +91,9 @@ pub struct Executor {
     /// same block should not do the work twice.
     execution: Arc<tokio::sync::Mutex<()>>,
     finalized: watch::Sender<Finalized>,
+    /// Wakes those who wait for a height, in the order in which they came: a watch channel wakes in a random order, and a
+    /// simulation must take the same turn every time.
+    committed: Notify,
     tip: AtomicU64,
 }
 
@@ -115,6 +118,7 @@ impl Executor {
             },
             tip: AtomicU64::new(newest.height),
             finalized: watch::Sender::new(newest),
+            committed: Notify::new(),
             execution: Arc::default(),
             runtime,
             ledger,
@@ -156,6 +160,7 @@ impl Executor {
         self.mempool.finalized(ids, self.runtime.now_ms());
         self.tip.fetch_max(newest.height, Ordering::Relaxed);
         self.finalized.send_replace(newest);
+        self.committed.notify_waiters();
     }
 
     async fn commit(&self, block: &Arc<SealedBlock>, certificate: Option<Certificate>) -> Result<(), Fatal> {

@@ -108,7 +108,15 @@ impl Executor {
     }
 
     async fn wait_for_height(&self, height: u64) {
-        // The sender lives as long as this executor.
-        let _ = self.finalized.subscribe().wait_for(|newest| newest.height >= height).await;
+        loop {
+            // Listening starts before looking, so that a block in between is not missed.
+            let committed = self.committed.notified();
+            futures::pin_mut!(committed);
+            committed.as_mut().enable();
+            if self.newest().height >= height {
+                return;
+            }
+            committed.await;
+        }
     }
 }

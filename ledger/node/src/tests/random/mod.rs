@@ -25,7 +25,7 @@ use plan::{FAULTS, Plan};
 use story::{Report, run};
 
 /// The seeds that every run of the tests has; together they cover every kind of action, fault and lie.
-const FIXED: std::ops::RangeInclusive<u64> = 1..=16;
+const FIXED: std::ops::RangeInclusive<u64> = 1..=24;
 /// Fresh seeds of an ordinary run of the tests.
 const FRESH: u64 = 6;
 
@@ -129,6 +129,7 @@ fn run_all(seeds: &[u64]) -> Coverage {
 #[test]
 fn simulation_of_random_networks_keeps_every_promise() {
     if let Some(seed) = number("AVAL_SEED") {
+        println!("{:?}", Plan::new(seed));
         let (once, again) = (try_seed(seed), try_seed(seed));
         let report = once.unwrap_or_else(|failure| panic!("{failure}"));
         assert_eq!(
