@@ -38,8 +38,13 @@ lint: setup ## formatting and warnings
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings $(CLIPPY_ALLOWED)
 
-simulate: setup ## fresh seeds of the deterministic simulation for SECONDS (default 60) per scenario
-	AVAL_SOAK_SECONDS=$(or $(SECONDS),60) cargo test --release --locked --workspace simulation_ -- --nocapture
+simulate: setup ## SEEDS (default 100) fresh seeds of random networks; AVAL_SEED=n replays one; TEETH=1 tries the deliberate faults
+ifdef TEETH
+	cargo test --release --locked --workspace --lib --features aval-node/sabotage simulation_catches -- --nocapture
+else
+	$(if $(AVAL_SEED),,AVAL_SEEDS=$(or $(SEEDS),100)) cargo test --release --locked --workspace --lib \
+		simulation_of_random_networks_keeps -- --nocapture
+endif
 
 fuzz: setup ## every decoder under libFuzzer for SECONDS (default 60) each; needs a nightly compiler
 	./tests/fuzz/run $(or $(SECONDS),60)
@@ -47,7 +52,9 @@ fuzz: setup ## every decoder under libFuzzer for SECONDS (default 60) each; need
 interop: setup ## SD-JWT libraries of Python and JavaScript, which are installed for it
 	cargo test --release --locked --workspace --test interop -- --ignored
 
-soak: setup ## the simulation's scenarios for ten minutes each, then every test again, and a million DIDs
+soak: setup ## a thousand random networks, the deliberate faults, each scenario for ten minutes, every test, a million DIDs
+	$(MAKE) --no-print-directory simulate SEEDS=$(or $(SEEDS),1000)
+	$(MAKE) --no-print-directory simulate TEETH=1
 	AVAL_SOAK_SECONDS=$(or $(SECONDS),600) $(CARGO_TEST)
 	aval-bench storage --dids 1000000 --report bench-storage.json
 	aval-bench join --dids 1000000 --runs 3 --report bench-join.json

@@ -267,3 +267,27 @@ fn what_is_fuzzed_is_what_is_shipped() {
         .collect();
     assert!(foreign.is_empty(), "other packages or versions than the product has: {foreign:?}");
 }
+
+/// Deliberate faults are for one test. A program must not contain them, so no crate has the feature among its defaults
+/// or asks another for it, but by its own feature of the same name.
+#[test]
+fn no_crate_has_the_deliberate_faults_by_default() {
+    let metadata = metadata();
+    let mut having = BTreeSet::new();
+    for package in metadata.workspace_packages() {
+        for (feature, enables) in &package.features {
+            let names_it = enables.iter().any(|enabled| enabled.contains("sabotage"));
+            assert!(!names_it || feature == "sabotage", "{}: the feature {feature} has it", package.name);
+            if feature == "sabotage" {
+                having.insert(package.name.to_string());
+            }
+        }
+        for dependency in &package.dependencies {
+            let asks = dependency.features.iter().any(|feature| feature == "sabotage");
+            assert!(!asks, "{} asks {} for it", package.name, dependency.name);
+        }
+    }
+    assert_eq!(having, BTreeSet::from(["aval-machine".to_owned(), "aval-node".to_owned()]));
+    let program = crate::read(std::path::Path::new("ledger/node/src/main.rs"));
+    assert!(program.contains("assert!(!aval_machine::sabotage::COMPILED_IN"), "avald would compile with it");
+}

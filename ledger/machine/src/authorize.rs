@@ -24,6 +24,7 @@ use crate::effect::Effect;
 use crate::grant::LiveGrant;
 use crate::policy::Explanation;
 use crate::quota::Payment;
+use crate::sabotage::{self, Sabotage};
 use crate::state::{Changes, StateError, StateRead};
 use crate::view::View;
 
@@ -185,7 +186,8 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
     fn decide(&self) -> Result<Effect, Stop> {
         self.expect_network()?;
         self.expect_window()?;
-        if self.view.contains_transaction(&self.checked.id())? {
+        let is_known = self.view.contains_transaction(&self.checked.id())?;
+        if is_known && !sabotage::is(Sabotage::SkipReplayCheck) {
             return Err(Reject::TransactionDuplicate.into());
         }
         self.expect_unrestricted()?;
@@ -251,7 +253,7 @@ impl<S: StateRead + ?Sized> Case<'_, S> {
         if self.time_ms() < nbf.saturating_mul(1000) {
             return Err(Reject::TransactionNotYetValid);
         }
-        if self.time_ms() >= exp.saturating_mul(1000) {
+        if self.time_ms() >= exp.saturating_mul(1000) && !sabotage::is(Sabotage::SkipExpiry) {
             return Err(Reject::TransactionExpired);
         }
         Ok(())

@@ -63,6 +63,7 @@ pub mod memory;
 pub mod policy;
 mod quota;
 mod registry;
+pub mod sabotage;
 pub mod standing;
 pub mod state;
 pub mod state_key;

@@ -7,6 +7,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+// A program with deliberate faults is for the simulation alone, which needs no program.
+const _: () = assert!(!aval_machine::sabotage::COMPILED_IN, "avald is not built with the feature `sabotage`");
+
 fn main() -> ExitCode {
     aval_node::cli::run(std::env::args_os())
 }

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aval_codec::Hash;
 use aval_machine::Checked;
+use aval_machine::sabotage::{self, Sabotage};
 use aval_types::{BlockTransaction, Reject, TransactionId};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -259,8 +260,9 @@ impl<T: Pooled> Mempool<T> {
     /// before it spends time on signatures.
     pub fn has_room(&self, size_bytes: usize) -> bool {
         let pool = self.lock();
-        pool.entries.len() < self.limits.entries_max
-            && pool.bytes.saturating_add(size_bytes) <= self.limits.bytes_max
+        sabotage::is(Sabotage::UnboundedPool)
+            || (pool.entries.len() < self.limits.entries_max
+                && pool.bytes.saturating_add(size_bytes) <= self.limits.bytes_max)
     }
 
     /// As [`Self::has_room`], for what a client brings: whether it would be final in a while.
@@ -285,7 +287,7 @@ impl<T: Pooled> Mempool<T> {
         count_max: usize,
         wanted: impl Fn(&TransactionId) -> bool,
     ) -> Vec<Arc<T>> {
-        let pool = self.lock();
+        let mut pool = self.lock();
         let mut taken = Vec::new();
         let mut bytes = 0_usize;
         for (arrival, entry) in &pool.entries {
@@ -298,6 +300,10 @@ impl<T: Pooled> Mempool<T> {
                 bytes += entry.size_bytes;
                 taken.push(entry.item.clone());
             }
+        }
+        if sabotage::is(Sabotage::ForgetCandidates) {
+            let ids: Vec<TransactionId> = taken.iter().map(|item| item.id()).collect();
+            ids.iter().for_each(|id| pool.remove_all(id));
         }
         taken
     }
@@ -351,6 +357,12 @@ impl<T: Pooled> Mempool<T> {
         pool.statuses.refusal(id, now_ms).map_or(PoolStatus::Unknown, PoolStatus::Refused)
     }
 
+    /// How many refused and finalized transactions are remembered.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.lock().statuses.len()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.lock().entries.is_empty()
@@ -387,15 +399,16 @@ impl<T: Pooled> Pool<T> {
         if self.statuses.is_finalized(&entry.id, now_ms) {
             return Err(InsertError::Finalized);
         }
+        let bounded = !sabotage::is(Sabotage::UnboundedPool);
         let share = self.by_payer.get(&entry.payer).copied().unwrap_or_default();
-        if share.entries >= limits.payer_entries_max
-            || share.bytes.saturating_add(entry.size_bytes) > limits.payer_bytes_max
-        {
+        let is_over = share.entries >= limits.payer_entries_max
+            || share.bytes.saturating_add(entry.size_bytes) > limits.payer_bytes_max;
+        if bounded && is_over {
             return Err(InsertError::Share);
         }
-        if self.entries.len() >= limits.entries_max
-            || self.bytes.saturating_add(entry.size_bytes) > limits.bytes_max
-        {
+        let is_full = self.entries.len() >= limits.entries_max
+            || self.bytes.saturating_add(entry.size_bytes) > limits.bytes_max;
+        if bounded && is_full {
             return Err(InsertError::Full);
         }
         if self.by_id.get(&entry.id).is_some_and(|copies| copies.len() >= COPIES_MAX) {

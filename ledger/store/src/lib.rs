@@ -36,6 +36,6 @@ pub use ledger::{
     Commit, Damage, DidVersion, ErasedWitnesses, Finality, Head, InstallStep, Installation, InstalledChange,
     Ledger, ProvenState, Pruned, TransactionPlace, Verification,
 };
-pub use pending::{PendingBlock, View};
+pub use pending::{PENDING_BLOCKS_MAX, PendingBlock, View};
 pub use storage::MemoryStorage;
 pub use tree::{EMPTY_ROOT, PendingTree};

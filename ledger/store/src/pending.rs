@@ -1,6 +1,6 @@
 //! Blocks that are executed and not final: held in memory, stacked by parent, forks side by side (D2).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use aval_codec::Hash;
@@ -75,10 +75,16 @@ impl PendingBlock {
     }
 }
 
+/// Blocks that are held at a time. While a network is cut, every view may bring another block on the same parent, and none
+/// becomes final: without a bound a long cut would fill the memory. What is dropped is executed again if it is wanted.
+pub const PENDING_BLOCKS_MAX: usize = 128;
+
 /// The pending blocks of a ledger, by digest.
 #[derive(Debug, Default)]
 pub(crate) struct PendingBlocks {
     blocks: BTreeMap<Hash, Arc<PendingBlock>>,
+    /// Digests in the order in which the blocks came; of those that are still held.
+    arrivals: VecDeque<Hash>,
 }
 
 impl PendingBlocks {
@@ -86,8 +92,36 @@ impl PendingBlocks {
         self.blocks.get(digest)
     }
 
+    /// Adds a block. If there are too many, the oldest go with what stands on them, but none of those that it stands on.
     pub(crate) fn insert(&mut self, block: Arc<PendingBlock>) {
-        self.blocks.insert(block.digest(), block);
+        let digest = block.digest();
+        if self.blocks.insert(digest, block).is_none() {
+            self.arrivals.push_back(digest);
+        }
+        if self.blocks.len() <= PENDING_BLOCKS_MAX {
+            return;
+        }
+        let needed: BTreeSet<Hash> = self.chain(&digest).0.iter().map(|block| block.digest()).collect();
+        let oldest: Vec<Hash> = self.arrivals.iter().filter(|old| !needed.contains(*old)).copied().collect();
+        for old in oldest {
+            if self.blocks.len() <= PENDING_BLOCKS_MAX {
+                break;
+            }
+            self.drop_with_descendants(old);
+        }
+    }
+
+    fn drop_with_descendants(&mut self, digest: Hash) {
+        let mut dropped = BTreeSet::from([digest]);
+        let mut by_height: Vec<&Arc<PendingBlock>> = self.blocks.values().collect();
+        by_height.sort_by_key(|block| block.height());
+        for block in by_height {
+            if dropped.contains(&block.parent()) {
+                dropped.insert(block.digest());
+            }
+        }
+        self.blocks.retain(|own, _| !dropped.contains(own));
+        self.arrivals.retain(|own| !dropped.contains(own));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -118,6 +152,8 @@ impl PendingBlocks {
             }
         }
         self.blocks.retain(|own, _| own != digest && kept.contains(own));
+        let blocks = &self.blocks;
+        self.arrivals.retain(|own| blocks.contains_key(own));
     }
 }
 

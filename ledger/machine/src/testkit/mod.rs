@@ -42,8 +42,10 @@ mod credential;
 mod draft;
 mod governance;
 mod ledger;
+pub mod model;
 mod node;
 mod party;
+pub mod workload;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

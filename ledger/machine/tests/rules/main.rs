@@ -20,6 +20,7 @@ mod selection;
 mod supervision;
 mod trust;
 mod trust_model;
+mod workload;
 
 use aval_machine::testkit::Kit;
 use aval_machine::{Checked, ExecuteError, authorize, check, execute_block, propose_block};

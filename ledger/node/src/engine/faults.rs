@@ -76,20 +76,20 @@ impl Reporter for FaultReporter {
 }
 
 /// The signer's index and the vote.
-type Signed = (usize, Vote);
+pub(super) type Signed = (usize, Vote);
 
-fn finalize(vote: &Finalize<Scheme, Digest>) -> Option<Signed> {
+pub(super) fn finalize(vote: &Finalize<Scheme, Digest>) -> Option<Signed> {
     proposed(VoteKind::Finalize, &vote.proposal, &vote.attestation)
 }
 
-fn nullify(vote: &Nullify<Scheme>) -> Option<Signed> {
+pub(super) fn nullify(vote: &Nullify<Scheme>) -> Option<Signed> {
     let (signer, signature) = signed(&vote.attestation)?;
     let (epoch, view) = (vote.round.epoch().get(), vote.round.view().get());
     let vote = Vote { kind: VoteKind::Nullify, epoch, view, parent_view: None, digest: None, signature };
     Some((signer, vote))
 }
 
-fn proposed(
+pub(super) fn proposed(
     kind: VoteKind,
     proposal: &Proposal<Digest>,
     attestation: &Attestation<Scheme>,

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aval_machine::sabotage::{self, Sabotage};
 use aval_machine::{Checked, Rules};
 use aval_proof::Certificate;
 use aval_store::{Ledger, StoreError};
@@ -34,7 +35,7 @@ use aval_types::action::NodeEvidence;
 use aval_types::genesis::Parameters;
 use aval_types::{NetworkId, TransactionId};
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::{debug, error};
 
 use crate::engine::{Ancestry, Application, Fatal, SealedBlock, Slot};
@@ -90,6 +91,9 @@ pub struct Executor {
     /// same block should not do the work twice.
     execution: Arc<tokio::sync::Mutex<()>>,
     finalized: watch::Sender<Finalized>,
+    /// Wakes those who wait for a height, in the order in which they came: a watch channel wakes in a random order, and a
+    /// simulation must take the same turn every time.
+    committed: Notify,
     tip: AtomicU64,
 }
 
@@ -108,9 +112,13 @@ impl Executor {
         let newest = Finalized { height: head.height(), time_ms: head.header().time_ms };
         Ok(Arc::new(Self {
             faults: Faults::new(options.network.genesis()),
-            rules: Rules::live(options.network.clone()),
+            rules: match sabotage::is(Sabotage::AcceptStripped) {
+                true => Rules::certified(options.network.clone()),
+                false => Rules::live(options.network.clone()),
+            },
             tip: AtomicU64::new(newest.height),
             finalized: watch::Sender::new(newest),
+            committed: Notify::new(),
             execution: Arc::default(),
             runtime,
             ledger,
@@ -152,6 +160,7 @@ impl Executor {
         self.mempool.finalized(ids, self.runtime.now_ms());
         self.tip.fetch_max(newest.height, Ordering::Relaxed);
         self.finalized.send_replace(newest);
+        self.committed.notify_waiters();
     }
 
     async fn commit(&self, block: &Arc<SealedBlock>, certificate: Option<Certificate>) -> Result<(), Fatal> {

@@ -49,6 +49,40 @@ impl Executor {
         Ok(block)
     }
 
+    /// Lets time pass by this node's runtime.
+    #[cfg(test)]
+    pub(crate) async fn pause(&self, duration: Duration) {
+        self.runtime.sleep(duration).await;
+    }
+
+    /// Makes a block as a proposer may that keeps no rule: these transactions before those of the pool, as many as there
+    /// are. What the rules refuse is left out all the same.
+    #[cfg(test)]
+    pub(crate) async fn build_with(
+        &self,
+        slot: Slot,
+        mut ancestry: Ancestry,
+        first: Vec<BlockTransaction>,
+    ) -> Option<Arc<SealedBlock>> {
+        let parent = ancestry.next().await?;
+        self.execute_with_ancestors(parent.clone(), ancestry).await.ok()?;
+        let parent = parent.block().header.clone();
+        let mut parameters = parameters(&self.ledger.view(&slot.parent).ok()?).ok()?;
+        parameters.block_transactions_max = u32::MAX;
+        let execution = self.execution();
+        let read = |one: BlockTransaction| {
+            let transaction = one.transaction().ok()?;
+            Some(aval_types::SubmittedTransaction { transaction, witness: one.witness })
+        };
+        let first = aval_machine::check_all(first.into_iter().filter_map(read).collect(), &execution.rules);
+        let mut candidates: Vec<Arc<Checked>> = first.into_iter().flatten().map(Arc::new).collect();
+        let included = self.included_above_final(&slot);
+        let bytes_max = parameters.block_bytes_max as usize;
+        candidates.extend(self.mempool.candidates_where(bytes_max, usize::MAX, |id| !included.contains(id)));
+        let now_ms = self.runtime.now_ms();
+        execution.build(&slot, &parent, &parameters, candidates, now_ms).ok().map(|(block, _)| block)
+    }
+
     /// Transactions that wait and are not in a block below.
     ///
     /// Every block costs votes, messages and synced files, whatever is in it. So a block is made when there are enough

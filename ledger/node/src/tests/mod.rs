@@ -7,5 +7,6 @@
 mod byzantine;
 mod membership;
 mod network;
+mod random;
 mod simulation;
 mod upgrade;

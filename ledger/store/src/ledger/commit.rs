@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use aval_codec::sha256;
+use aval_machine::sabotage::{self, Sabotage};
 use aval_proof::Certificate;
 use aval_types::{Witness, block::encode_body};
 
@@ -58,7 +59,7 @@ impl Ledger {
         let batch = self.batch(block, certificate)?;
         // Readers of older heights look into the history from here on.
         self.inner.state_until.store(height + 1, Ordering::SeqCst);
-        self.storage().write(batch, true)?;
+        self.storage().write(batch, !sabotage::is(Sabotage::CommitWithoutSync))?;
         self.advance(block);
         Ok(Commit::Written)
     }
@@ -72,7 +73,8 @@ impl Ledger {
 
     fn write_certificate(&self, height: u64, certificate: &Certificate) -> Result<(), StoreError> {
         let key = keys::chain(Chain::Certificate, height);
-        if self.storage().read(Column::Chain, &key)?.is_none() {
+        let is_missing = self.storage().read(Column::Chain, &key)?.is_none();
+        if is_missing && !sabotage::is(Sabotage::LoseCertificates) {
             let mut batch = Batch::default();
             batch.put(Column::Chain, key, keys::certificate(certificate));
             self.storage().write(batch, true)?;
@@ -103,7 +105,8 @@ impl Ledger {
         self.write_state(block, &mut batch)?;
         block.tree().write(&mut batch)?;
         write_block(block, &mut batch)?;
-        if let Some(certificate) = certificate {
+        let kept = certificate.filter(|_| !sabotage::is(Sabotage::LoseCertificates));
+        if let Some(certificate) = kept {
             batch.put(
                 Column::Chain,
                 keys::chain(Chain::Certificate, block.height()),
@@ -143,6 +146,7 @@ impl Ledger {
             }
             match value {
                 Some(value) => batch.put(Column::State, key.clone(), value.clone()),
+                None if sabotage::is(Sabotage::KeepDeleted) => {}
                 None => batch.delete(Column::State, key.clone()),
             }
             did::index(key, value.as_deref(), height, batch)?;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::{Batch, Column, KeyValue, Row};
+use super::{Batch, Column, KeyValue, Operation, Row};
 use crate::error::StoreError;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -14,6 +14,8 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStorage {
     columns: Arc<RwLock<[Rows; Column::ALL.len()]>>,
+    /// What the writes since the last synced one have replaced, newest last: a power failure may take them back.
+    unsynced: Arc<Mutex<Vec<Operation>>>,
 }
 
 impl MemoryStorage {
@@ -22,11 +24,24 @@ impl MemoryStorage {
         MemoryStorage::default()
     }
 
+    /// What a power failure does at worst: takes back everything after the last synced write.
+    pub fn lose_power(&self) {
+        let mut columns = self.columns.write().unwrap_or_else(PoisonError::into_inner);
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(Operation { column, key, value }) = unsynced.pop() {
+            let rows = rows_mut(&mut columns, column);
+            match value {
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
+            };
+        }
+    }
+
     /// A disk of its own with the same content.
     #[cfg(test)]
     pub(crate) fn copied(&self) -> Self {
         let columns = self.columns.read().unwrap_or_else(PoisonError::into_inner).clone();
-        MemoryStorage { columns: Arc::new(RwLock::new(columns)) }
+        MemoryStorage { columns: Arc::new(RwLock::new(columns)), unsynced: Arc::default() }
     }
 }
 
@@ -71,14 +86,22 @@ impl KeyValue for MemoryStorage {
         Ok(range.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
-    fn write(&self, batch: Batch, _durable: bool) -> Result<(), StoreError> {
+    fn write(&self, batch: Batch, durable: bool) -> Result<(), StoreError> {
         let mut columns = self.columns.write().unwrap_or_else(PoisonError::into_inner);
-        for operation in batch.into_operations() {
-            let rows = rows_mut(&mut columns, operation.column);
-            match operation.value {
-                Some(value) => rows.insert(operation.key, value),
-                None => rows.remove(&operation.key),
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        for Operation { column, key, value } in batch.into_operations() {
+            let rows = rows_mut(&mut columns, column);
+            let before = match value {
+                Some(value) => rows.insert(key.clone(), value),
+                None => rows.remove(&key),
             };
+            if !durable {
+                unsynced.push(Operation { column, key, value: before });
+            }
+        }
+        // A synced write takes those before it along.
+        if durable {
+            unsynced.clear();
         }
         Ok(())
     }

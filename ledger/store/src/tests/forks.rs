@@ -2,7 +2,7 @@ use aval_machine::Changes;
 
 use super::fixture::*;
 use super::on_both_back_ends;
-use crate::StoreError;
+use crate::{PENDING_BLOCKS_MAX, StoreError};
 
 on_both_back_ends!(
     two_children_of_one_parent_stand_side_by_side_until_one_is_final,
@@ -10,6 +10,7 @@ on_both_back_ends!(
     a_view_stays_what_it_is_while_the_ledger_moves_on,
     a_pending_block_on_an_unknown_parent_is_refused,
     a_block_that_was_verified_late_still_has_its_parents_state,
+    pending_blocks_are_bounded_and_the_newest_chain_stays,
 );
 
 fn two_children_of_one_parent_stand_side_by_side_until_one_is_final(disk: &Disk) {
@@ -113,4 +114,29 @@ fn a_block_that_was_verified_late_still_has_its_parents_state(disk: &Disk) {
     drop(ledger);
     // The newest digests are remembered across a restart.
     assert_eq!(disk.open().view(&parent).unwrap().next_height(), 10);
+}
+
+fn pending_blocks_are_bounded_and_the_newest_chain_stays(disk: &Disk) {
+    let ledger = disk.open();
+    extend(&ledger, put(&[("a", "0")]), Vec::new());
+    let parent = tip(&ledger);
+    let on = |parent: &_, value: &str| {
+        ledger.insert_pending(execute(&ledger, parent, put(&[("a", value)]), Vec::new())).unwrap()
+    };
+    // The oldest of all, and what stands on it.
+    let kept = on(&parent, "kept");
+    let mut forks = Vec::new();
+    for number in 0..PENDING_BLOCKS_MAX {
+        forks.push(on(&parent, &number.to_string()));
+        assert!(ledger.pending_count() <= PENDING_BLOCKS_MAX);
+    }
+    assert!(ledger.pending(&kept.digest()).is_none(), "the oldest went first");
+    let child = on(&forks[1].digest(), "child");
+    assert_eq!(ledger.pending_count(), PENDING_BLOCKS_MAX);
+    assert!(ledger.pending(&forks[0].digest()).is_none());
+    assert!(ledger.pending(&forks[1].digest()).is_some(), "the new block stands on it");
+    // What was dropped can become final all the same.
+    ledger.commit(&kept, None).unwrap();
+    assert_eq!(ledger.pending_count(), 0);
+    assert!(matches!(ledger.view(&child.digest()), Err(StoreError::UnknownBlock(_))));
 }

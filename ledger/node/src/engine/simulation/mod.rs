@@ -3,7 +3,11 @@
 //! A [`World`] starts nodes, crashes them, cuts and heals links. The journals of a node survive its crash;
 //! what its application keeps elsewhere is the scenario's business. The runtime picks the next task by the
 //! seed and lets time jump to the next event, so minutes of a network's life take seconds, and the same seed
-//! gives the same history again.
+//! gives the same history again. What a node's [`Machine`] is like (clock, disk, plug) and what becomes of its messages
+//! on their way ([`Courier`]) is the scenario's to say.
+
+mod machine;
+mod wire;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,20 +19,28 @@ use std::time::Duration;
 use commonware_codec::DecodeExt as _;
 use commonware_cryptography::Signer as _;
 use commonware_cryptography::ed25519::{PrivateKey, PublicKey};
+use commonware_p2p::Sender as _;
 use commonware_p2p::simulated::{self, Link, Oracle};
 use commonware_runtime::{
     Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Storage as _, Supervisor as _, deterministic,
 };
 use commonware_utils::{NZUsize, Probability};
-use futures::channel::oneshot;
+use futures::StreamExt as _;
+use futures::channel::{mpsc, oneshot};
 
 use super::Built;
 use super::adapter::SharedApplication;
 use super::peers::{Connections, Tracked};
 use super::runtime::EngineRuntime;
-use super::stack::{self, Channels, Node, channel, quota};
+use super::stack::{self, Channels, Node, channel};
 use super::{Application, EngineError, Links, Settings};
 use crate::runtime::SharedRuntime;
+
+pub use machine::{Machine, Plug};
+pub use wire::{Courier, Parcel, To, TravellingVote, Wire, digest_of_block, message_of_block};
+
+use machine::OnMachine;
+use wire::{Carried, Late};
 
 /// The quality of a link in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +101,11 @@ where
 /// The simulated clock at the beginning, after the epoch.
 pub const START: Duration = Duration::from_secs(1_800_000_000);
 
+/// Messages per second and peer on a channel: twice the real bound, since a courier's messages are counted twice.
+fn quota() -> commonware_runtime::Quota {
+    commonware_runtime::Quota::per_second(const { std::num::NonZeroU32::new(512).expect("not zero") })
+}
+
 /// Whom each node holds connections with, and whether that changed since links were made by it.
 #[derive(Default)]
 struct Admitted {
@@ -120,6 +137,8 @@ struct Inner {
     links: BTreeMap<(usize, usize), Quality>,
     admitted: Arc<Mutex<Admitted>>,
     nodes: BTreeMap<usize, Handle<Result<(), EngineError>>>,
+    machines: BTreeMap<usize, Arc<Machine>>,
+    couriers: BTreeMap<usize, Arc<dyn Courier>>,
     starts: u64,
 }
 
@@ -164,6 +183,8 @@ impl World {
             links: BTreeMap::new(),
             admitted: Arc::default(),
             nodes: BTreeMap::new(),
+            machines: BTreeMap::new(),
+            couriers: BTreeMap::new(),
             starts: 0,
         };
         Self { inner: Rc::new(RefCell::new(inner)) }
@@ -238,6 +259,27 @@ impl World {
         }
     }
 
+    /// The machine that a node runs on, whether it runs or not.
+    pub fn machine(&self, index: usize) -> Arc<Machine> {
+        self.inner.borrow_mut().machines.entry(index).or_default().clone()
+    }
+
+    /// Lets a courier have the messages of a node from its next start on.
+    pub fn set_courier(&self, index: usize, courier: Arc<dyn Courier>) {
+        self.inner.borrow_mut().couriers.insert(index, courier);
+    }
+
+    /// Who refuses to talk to whom because of something that it sent.
+    pub async fn blocked(&self) -> Vec<(usize, usize)> {
+        let (oracle, keys) = {
+            let inner = self.inner.borrow();
+            (inner.oracle.clone(), inner.keys.clone())
+        };
+        let index = |key: &PublicKey| keys.iter().position(|own| own == key);
+        let blocked = oracle.blocked().await.expect("the network runs");
+        blocked.iter().filter_map(|(from, to)| Some((index(from)?, index(to)?))).collect()
+    }
+
     /// Starts a node; its journals are those it left behind.
     pub async fn start<A, F>(&self, index: usize, mut settings: Settings, build: F)
     where
@@ -245,24 +287,31 @@ impl World {
         F: FnOnce(SharedRuntime, Links) -> Built<A>,
     {
         settings.partition_prefix = format!("node-{index}-");
-        let (context, oracle, key, admitted) = {
+        let (context, oracle, key, admitted, courier) = {
             let mut inner = self.inner.borrow_mut();
             inner.starts += 1;
             let context = inner.context.child("validator").with_attribute("start", inner.starts);
-            (context, inner.oracle.clone(), inner.keys[index].clone(), inner.admitted.clone())
+            let courier = inner.couriers.get(&index).cloned();
+            (context, inner.oracle.clone(), inner.keys[index].clone(), inner.admitted.clone(), courier)
         };
+        let machine = self.machine(index);
+        machine.power_on();
         let control = oracle.control(key);
-        let register = |number| {
-            let control = control.clone();
-            async move { control.register(number, quota()).await.expect("the network runs") }
+        let (late, mut waiting) = mpsc::unbounded::<Late>();
+        let register = |number, wire| {
+            let (control, courier, late) = (control.clone(), courier.clone(), late.clone());
+            async move {
+                let (sender, receiver) = control.register(number, quota()).await.expect("the network runs");
+                (Carried { sender, wire, courier, late }, receiver)
+            }
         };
         let channels = Channels {
-            votes: register(channel::VOTES).await,
-            certificates: register(channel::CERTIFICATES).await,
-            resolver: register(channel::RESOLVER).await,
-            backfill: register(channel::BACKFILL).await,
-            blocks: register(channel::BLOCKS).await,
-            messages: register(channel::MESSAGES).await,
+            votes: register(channel::VOTES, Wire::Votes).await,
+            certificates: register(channel::CERTIFICATES, Wire::Certificates).await,
+            resolver: register(channel::RESOLVER, Wire::Resolver).await,
+            backfill: register(channel::BACKFILL, Wire::Backfill).await,
+            blocks: register(channel::BLOCKS, Wire::Blocks).await,
+            messages: register(channel::MESSAGES, Wire::Messages).await,
         };
         let manager = oracle.manager();
         let connections = SimulatedConnections { index, admitted };
@@ -272,6 +321,15 @@ impl World {
             let metrics = context.child("metrics");
             let (links, outgoing) = Links::new(move || metrics.encode());
             let runtime: SharedRuntime = Arc::new(EngineRuntime::new(&context));
+            let runtime: SharedRuntime = Arc::new(OnMachine { runtime, machine });
+            let _ = context.child("late").spawn(move |context| async move {
+                while let Some((mut sender, after, recipients, message)) = waiting.next().await {
+                    let _ = context.child("parcel").spawn(move |context| async move {
+                        context.sleep(after).await;
+                        let _ = sender.send(recipients, message, false);
+                    });
+                }
+            });
             let (answer, built) = oneshot::channel();
             let _ = sender.send((runtime, links, answer));
             let Ok((application, history, membership)) = built.await else { return Ok(()) };
@@ -297,6 +355,15 @@ impl World {
             // The node's tasks are dropped when their turn comes next.
             self.sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Whether a node that was started has stopped by itself, and why. It can be asked again.
+    pub fn stopped(&self, index: usize) -> Option<String> {
+        let mut inner = self.inner.borrow_mut();
+        let handle = inner.nodes.get_mut(&index)?;
+        let result = futures::FutureExt::now_or_never(handle)?;
+        inner.nodes.remove(&index);
+        Some(format!("{result:?}"))
     }
 
     /// Why a node stopped by itself, if it did.
