@@ -121,8 +121,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
     let _control = Control::listen(setup.home.path(), ledger.clone(), setup.genesis.clone());
     // The engine panics on what it takes for a defect, damaged journals among them. That ends the node, in order.
     let (watch, folder) = (clock::Watch::start(&stop)?, setup.home.path().to_owned());
-    let outcome =
-        std::panic::catch_unwind(AssertUnwindSafe(|| drive(setup, ledger, gate, joined, &stop)));
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| drive(setup, ledger, gate, joined, &stop)));
     if let Some(seconds) = watch.jump() {
         return Err(Fault::try_later(format!(
             "the clock of this machine jumped by {seconds} s, and everything that waits for a time was wrong with it: set \
