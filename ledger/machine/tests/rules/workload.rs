@@ -33,11 +33,10 @@ impl Pair {
 
     /// One block of these transactions, as a proposer makes it, judged by both.
     fn block(&mut self, submitted: Vec<SubmittedTransaction>) {
-        let kit = &mut self.workload.kit;
-        let context = kit.next_context();
+        let (rules, context) = (self.workload.kit.rules(), self.workload.kit.next_context());
         let mut checked: Vec<(SubmittedTransaction, Checked)> = Vec::new();
         for one in submitted {
-            match check(one.clone(), &kit.rules()) {
+            match check(one.clone(), &rules) {
                 Ok(passed) => checked.push((one, passed)),
                 Err(reject) => {
                     assert!(self.model.verdict(&one, context.time_ms).is_err(), "{reject} {one:?}");
@@ -47,6 +46,7 @@ impl Pair {
                 }
             }
         }
+        let kit = &mut self.workload.kit;
         let candidates: Vec<&Checked> = checked.iter().map(|(_, passed)| passed).collect();
         let proposal = propose_block(kit.state(), &context, &candidates, kit.block_limits()).unwrap();
         for dropped in &proposal.dropped {

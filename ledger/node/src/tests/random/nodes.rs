@@ -27,6 +27,8 @@ pub(super) const LIMITS: Limits = Limits {
     entries_max: 120,
     payer_bytes_max: 128 << 10,
     payer_entries_max: 30,
+    patient_entries: 60,
+    patience_ms: 4_000,
     statuses_max: 400,
     status_retention_ms: 600_000,
 };
