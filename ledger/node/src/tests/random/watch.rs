@@ -294,13 +294,22 @@ impl Watch {
         Ok(())
     }
 
-    /// Transactions that a node owes a place: it took them in, has not crashed since, refused nothing, and the rules allow
-    /// them still.
+    /// The nodes that belong to the network, by the state of whoever is ahead.
+    fn admitted(&self) -> BTreeSet<[u8; 32]> {
+        let honest = self.nodes.honest();
+        let top = honest.iter().max_by_key(|(_, core)| core.executor.newest().height);
+        let admission = top.and_then(|(_, core)| core.roster.admission().ok());
+        admission.map(|admission| admission.nodes.iter().map(|node| node.key).collect()).unwrap_or_default()
+    }
+
+    /// Transactions that a node owes a place: it took them in, belongs to the network, has not crashed since, refused
+    /// nothing, and the rules allow them still.
     fn owed(&self) -> Vec<TransactionId> {
-        let now_ms = self.nodes.now_ms();
+        let (now_ms, admitted) = (self.nodes.now_ms(), self.admitted());
         let owes = |id: &TransactionId, one: &Acknowledged| {
             !self.finals.contains_key(id)
                 && !self.answered.contains(id)
+                && admitted.contains(&self.nodes.key(one.node))
                 && self.nodes.core(one.node).is_some()
                 && self.nodes.starts(one.node) == one.start
                 && self.model.verdict(&one.submitted, self.newest_ms.max(now_ms)).is_ok()
@@ -311,21 +320,15 @@ impl Watch {
     /// Whether everything has caught up: all honest nodes that belong to the network are at a height, and nothing that was
     /// acknowledged still waits.
     pub(super) fn is_settled(&self, height: u64) -> bool {
-        self.behind(height).is_empty() && self.owed().is_empty()
+        !self.nodes.honest().is_empty() && self.behind(height).is_empty() && self.owed().is_empty()
     }
 
     fn behind(&self, height: u64) -> Vec<usize> {
-        let honest = self.nodes.honest();
-        let top = honest.iter().max_by_key(|(_, core)| core.executor.newest().height);
-        let Some((_, top)) = top else { return vec![0] };
-        let admitted: BTreeSet<[u8; 32]> = match top.roster.admission() {
-            Ok(admission) => admission.nodes.iter().map(|node| node.key).collect(),
-            Err(_) => BTreeSet::new(),
-        };
+        let admitted = self.admitted();
         let slow = |(node, core): &(usize, Arc<Core>)| {
             admitted.contains(&self.nodes.key(*node)) && core.executor.newest().height < height
         };
-        honest.iter().filter(|one| slow(one)).map(|(node, _)| *node).collect()
+        self.nodes.honest().iter().filter(|one| slow(one)).map(|(node, _)| *node).collect()
     }
 
     /// The network did not catch up in time.
