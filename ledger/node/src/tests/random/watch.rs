@@ -317,8 +317,8 @@ impl Watch {
         self.acknowledged.iter().filter(|(id, one)| owes(id, one)).map(|(id, _)| *id).collect()
     }
 
-    /// Whether everything has caught up: all honest nodes that belong to the network are at a height, and nothing that was
-    /// acknowledged still waits.
+    /// Whether everything has caught up: all honest nodes that belong to the network are at a height, and nothing that
+    /// was acknowledged still waits.
     pub(super) fn is_settled(&self, height: u64) -> bool {
         !self.nodes.honest().is_empty() && self.behind(height).is_empty() && self.owed().is_empty()
     }
