@@ -19,8 +19,6 @@ pub enum Sabotage {
     SkipSupervision,
     /// Rules: a grant may be used without end.
     SkipQuota,
-    /// Rules: grants stand whatever becomes of their issuer's accreditation.
-    SkipAccreditation,
     /// Rules: proposals are executed without enough votes.
     GovernWithoutVotes,
     /// Executor: votes for blocks that it has not executed.
@@ -54,7 +52,6 @@ impl Sabotage {
         Self::SkipSignatures,
         Self::SkipSupervision,
         Self::SkipQuota,
-        Self::SkipAccreditation,
         Self::GovernWithoutVotes,
         Self::VoteWithoutExecution,
         Self::AcceptStripped,

@@ -11,7 +11,6 @@ use aval_types::{AccreditationKind, AccreditationRecord, Event, Reject};
 
 use crate::authorize::{BlockContext, Stop};
 use crate::effect::Effect;
-use crate::sabotage::{self, Sabotage};
 use crate::state::{StateError, StateRead};
 use crate::view::View;
 
@@ -63,7 +62,7 @@ pub(crate) fn backs<S: StateRead + ?Sized>(
         roles: &[role],
         time_ms,
     };
-    Ok(ask(view, &question)?.is_ok() || sabotage::is(Sabotage::SkipAccreditation))
+    Ok(ask(view, &question)?.is_ok())
 }
 
 /// Asks for a live issuer, of whatever types.
