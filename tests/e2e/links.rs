@@ -1,5 +1,5 @@
-//! What happens when links fail: validators on hosts of their own, in namespaces, with links that are slow, lose packets
-//! or are cut.
+//! What happens when links fail: validators on hosts of their own, in namespaces, with links that are slow, lose
+//! packets or are cut.
 
 use anyhow::{Context, Result, ensure};
 use aval_client::TransactionStatus;

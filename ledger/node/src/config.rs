@@ -71,7 +71,8 @@ pub struct ApiConfig {
     pub threads: usize,
     /// Open connections. At the bound, one that is idle makes room for the next.
     pub connections_max: usize,
-    /// Open connections of one address; more are answered 429. To be raised behind a reverse proxy, which counts as one.
+    /// Open connections of one address; more are answered 429. To be raised behind a reverse proxy, which is one
+    /// address.
     pub connections_per_address_max: usize,
     /// Requests under way at the same time; more are answered 503.
     pub requests_max: usize,

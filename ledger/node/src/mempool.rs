@@ -9,8 +9,8 @@
 //!   transaction in (the endorser, the presented credential, else the first signer). Nobody can fill the pool for all
 //!   others.
 //! - An entry leaves at the end of its validity window at the latest.
-//! - Clients bring in no more than what the network finalizes in a few seconds, so that what is taken in does not wait for
-//!   long, however much is offered. What other validators took in has the larger bounds above.
+//! - Clients bring in no more than what the network finalizes in a few seconds, so that what is taken in does not wait
+//!   for long, however much is offered. What other validators took in has the larger bounds above.
 //! - Candidates come in the order of their arrival, so that a transaction is not overtaken forever.
 //! - What is remembered of refused and of finalized transactions is bounded in number and in time.
 //!

@@ -1,7 +1,7 @@
 //! How other nodes behave: what makes this one fed up with another.
 //!
-//! The network slows down whoever sends more messages than its quota. That alone does not stop a node that sends nothing
-//! but junk at the quota's rate, so three things are counted, each far beyond what a working node can do:
+//! The network slows down whoever sends more messages than its quota. That alone does not stop a node that sends
+//! nothing but junk at the quota's rate, so three things are counted, each far beyond what a working node can do:
 //!
 //! | counted in ten seconds | at most | a working node |
 //! |---|---|---|

@@ -176,6 +176,27 @@ fn a_full_pool_says_so_before_anything_is_checked() {
     assert!(pool.has_room(890) && !pool.has_room(891));
 }
 
+#[test]
+fn clients_bring_in_no_more_than_what_is_final_in_a_while() {
+    let pool = pool_of(&[item(1), item(2), item(3)]);
+    assert!(pool.has_room_for_client(10));
+    pool.insert(Arc::new(item(4)), 0).unwrap();
+    assert!(!pool.has_room_for_client(10), "nothing was finalized yet");
+    assert!(pool.has_room(10), "what other validators took in is taken still");
+    // Six in the last while: so many may wait.
+    pool.finalized(&[id(101), id(102), id(103), id(104), id(105), id(106)], 1_000);
+    assert!(pool.has_room_for_client(10));
+    pool.insert(Arc::new(item(5)), 1_000).unwrap();
+    pool.insert(Arc::new(item(6)), 1_000).unwrap();
+    assert!(!pool.has_room_for_client(10));
+    // The network stands still, but for its heartbeats, and as few as four may wait all the same.
+    pool.finalized(&[id(5), id(6)], 2_000);
+    pool.finalized(&[], 9_000);
+    assert!(!pool.has_room_for_client(10));
+    pool.finalized(&[id(1)], 9_900);
+    assert!(pool.has_room_for_client(10));
+}
+
 #[tokio::test]
 async fn who_waits_is_woken_by_the_next_new_arrival() {
     let pool = Mempool::new(LIMITS);
