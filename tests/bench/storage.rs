@@ -93,14 +93,19 @@ impl Bench<'_> {
         let spent = started.elapsed().as_secs_f64();
         let raw: Vec<f64> = self.folders.iter().map(|folder| folder_bytes(folder) as f64).collect();
         let mut after = self.sizes()?;
-        // A light ledger forgets blocks when they are old enough.
+        // A light ledger forgets blocks, and a full one past state, when they are old enough.
         let interval_ms = std::mem::replace(&mut self.chain.interval_ms, 1_000);
         for _ in 0..SETTLING_BLOCKS {
             self.chain.block(Vec::new(), Changes::new())?;
         }
         self.chain.interval_ms = interval_ms;
-        if let (Some(light), Some(settled)) = (after.last_mut(), self.sizes()?.last()) {
-            *light = *settled;
+        let settled = self.sizes()?;
+        if let ([archive, full, light], [archive_then, full_then, light_then]) =
+            (after.as_mut_slice(), settled.as_slice())
+        {
+            // What these blocks themselves take is no part of the stretch.
+            *full = full_then - (archive_then - *archive);
+            *light = *light_then;
         }
         for (index, (profile, _)) in profiles().iter().enumerate() {
             let each = |bytes: f64| (bytes - before[index]) / count as f64;
