@@ -115,7 +115,7 @@ fn network(arguments: &Arguments) -> Result<()> {
         }
         eprintln!("bench: latency at {name} measured");
     }
-    measure_overload(&network, &arguments, &mut report)?;
+    measure_overload(&network, arguments, &mut report)?;
     let dids = load.dids();
     for _ in 0..arguments.runs {
         let window = Duration::from_secs(arguments.paced_seconds.min(10));

@@ -138,8 +138,8 @@ pub struct PeersConfig {
     pub listen: Option<SocketAddr>,
     /// Addresses by node key (multikey) that go before those on the ledger. They admit nobody.
     pub addresses: BTreeMap<String, SocketAddr>,
-    /// Nodes, as `http://HOST:PORT`, from which what is missing is fetched before the start: one, or a list in the order
-    /// in which they are asked. What they send is verified.
+    /// Nodes, as `http://HOST:PORT`, from which what is missing is fetched before the start: one, or a list
+    /// in the order in which they are asked. What they send is verified.
     #[serde(deserialize_with = "one_or_many")]
     pub join: Vec<String>,
     /// Whether a node without blocks begins with a snapshot or with the first block; by the profile if left out.

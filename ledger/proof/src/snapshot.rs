@@ -1,4 +1,5 @@
-//! A part of the whole state, with what is needed to verify it against a certified state root (specs/wire.md, "Snapshot").
+//! A part of the whole state, with what is needed to verify it against a certified state root (specs/wire.md,
+//! "Snapshot").
 //!
 //! The state is cut along its tree: a chunk holds *all* entries whose key hashes begin with the same bits. Its
 //! entries give the hash of that subtree, and the siblings on the way up lead to the state root. So each chunk is

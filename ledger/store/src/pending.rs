@@ -75,8 +75,9 @@ impl PendingBlock {
     }
 }
 
-/// Blocks that are held at a time. While a network is cut, every view may bring another block on the same parent, and none
-/// becomes final: without a bound a long cut would fill the memory. What is dropped is executed again if it is wanted.
+/// Blocks that are held at a time. While a network is cut, every view may bring another block on the same
+/// parent, and none becomes final: without a bound a long cut would fill the memory. What is dropped is
+/// executed again if it is wanted.
 pub const PENDING_BLOCKS_MAX: usize = 128;
 
 /// The pending blocks of a ledger, by digest.
@@ -92,7 +93,8 @@ impl PendingBlocks {
         self.blocks.get(digest)
     }
 
-    /// Adds a block. If there are too many, the oldest go with what stands on them, but none of those that it stands on.
+    /// Adds a block. If there are too many, the oldest go with what stands on them, but none of those that it
+    /// stands on.
     pub(crate) fn insert(&mut self, block: Arc<PendingBlock>) {
         let digest = block.digest();
         if self.blocks.insert(digest, block).is_none() {

@@ -1,9 +1,10 @@
 //! What a whole network's people do in a few minutes, made from a seed: transactions of every kind of action, most of
 //! them good, some that nobody may accept.
 //!
-//! A [`Workload`] owns a [`Kit`] with everybody's keys and remembers who has joined, who was shut out, what was proposed.
-//! [`Workload::next`] makes the next transaction; whoever submits it says by [`Workload::settle`] what became of it, so
-//! that the people do not build on what never happened. The same seed and the same answers give the same transactions.
+//! A [`Workload`] owns a [`Kit`] with everybody's keys and remembers who has joined, who was shut out, what
+//! was proposed. [`Workload::next`] makes the next transaction; whoever submits it says by
+//! [`Workload::settle`] what became of it, so that the people do not build on what never happened. The same
+//! seed and the same answers give the same transactions.
 
 mod actions;
 mod mischief;

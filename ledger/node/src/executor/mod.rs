@@ -91,8 +91,8 @@ pub struct Executor {
     /// same block should not do the work twice.
     execution: Arc<tokio::sync::Mutex<()>>,
     finalized: watch::Sender<Finalized>,
-    /// Wakes those who wait for a height, in the order in which they came: a watch channel wakes in a random order, and a
-    /// simulation must take the same turn every time.
+    /// Wakes those who wait for a height, in the order in which they came: a watch channel wakes in a random
+    /// order, and a simulation must take the same turn every time.
     committed: Notify,
     tip: AtomicU64,
 }

@@ -55,8 +55,8 @@ impl Executor {
         self.runtime.sleep(duration).await;
     }
 
-    /// Makes a block as a proposer may that keeps no rule: these transactions before those of the pool, as many as there
-    /// are. What the rules refuse is left out all the same.
+    /// Makes a block as a proposer may that keeps no rule: these transactions before those of the pool, as
+    /// many as there are. What the rules refuse is left out all the same.
     #[cfg(test)]
     pub(crate) async fn build_with(
         &self,

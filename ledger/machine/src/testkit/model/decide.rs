@@ -17,8 +17,9 @@ pub(super) fn must(fact: bool, otherwise: No) -> Result<(), No> {
 }
 
 impl Model {
-    /// Whether a transaction may happen now. `fresh` is on the state before the block, where signatures and presentations
-    /// are looked at; inside the block only what an earlier transaction can have changed is asked again.
+    /// Whether a transaction may happen now. `fresh` is on the state before the block, where signatures and
+    /// presentations are looked at; inside the block only what an earlier transaction can have changed is
+    /// asked again.
     pub(super) fn decide(&self, submitted: &SubmittedTransaction, fresh: bool) -> Result<(), No> {
         let transaction = &submitted.transaction;
         let payload = transaction.payload();

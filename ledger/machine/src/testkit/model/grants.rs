@@ -60,7 +60,8 @@ impl Model {
         self.time_ms < grant.expires * 1000 && !is_revoked
     }
 
-    /// The grant that pays for a transaction (specs/rules.md, section 12); an error if none of those that could has room.
+    /// The grant that pays for a transaction (specs/rules.md, section 12); an error if none of those that
+    /// could has room.
     pub(super) fn payment(&self, submitted: &SubmittedTransaction) -> Result<Option<GrantId>, No> {
         let payload = submitted.transaction.payload();
         let endorser = payload.endorser().map(|kid| kid.did().clone());

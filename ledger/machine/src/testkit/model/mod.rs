@@ -1,14 +1,15 @@
-//! A second ledger, slow and obvious, that knows nothing of the first: it reads final blocks and says whether anything in
-//! them happened without authorization.
+//! A second ledger, slow and obvious, that knows nothing of the first: it reads final blocks and says whether
+//! anything in them happened without authorization.
 //!
-//! It is written from specs/rules.md and specs/trust.md, one rule after the other, over plain maps. It shares the shapes
-//! of transactions with the ledger, and none of its rules: no state keys, no overlays, no policy engine, no batches, no
-//! memory of what was read. Every signature is verified alone. [`Model::block`] judges a block, [`Model::differences`]
-//! compares a state with what the model knows.
+//! It is written from specs/rules.md and specs/trust.md, one rule after the other, over plain maps. It shares
+//! the shapes of transactions with the ledger, and none of its rules: no state keys, no overlays, no policy
+//! engine, no batches, no memory of what was read. Every signature is verified alone. [`Model::block`] judges
+//! a block, [`Model::differences`] compares a state with what the model knows.
 //!
-//! What it does not judge: shapes that the decoder refuses, contents of DID documents, policies other than the ones that
-//! [`policy_without`] makes, and which of several validators leaves or joins first (`ledger/machine/tests/rules/selection.rs`
-//! does that). A change of the validator set is judged by what must hold of it: when, who, and how many.
+//! What it does not judge: shapes that the decoder refuses, contents of DID documents, policies other than
+//! the ones that [`policy_without`] makes, and which of several validators leaves or joins first
+//! (`ledger/machine/tests/rules/selection.rs` does that). A change of the validator set is judged by what
+//! must hold of it: when, who, and how many.
 
 mod apply;
 mod compare;

@@ -1,5 +1,5 @@
-//! The machine that a simulated node runs on: a clock that may be wrong, a disk that may be slow, and a plug that may be
-//! pulled before or after something is written.
+//! The machine that a simulated node runs on: a clock that may be wrong, a disk that may be slow, and a plug
+//! that may be pulled before or after something is written.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! What a simulated node sends, seen and changed on its way: reordered by a bad network, or rewritten by a node that lies.
+//! What a simulated node sends, seen and changed on its way: reordered by a bad network, or rewritten by a
+//! node that lies.
 //!
 //! A [`Courier`] stands between a node and the network. It is given every message with its channel, and says what is
 //! sent instead, to whom and how much later. It speaks of votes and blocks in this project's terms; the engine's

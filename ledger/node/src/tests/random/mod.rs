@@ -1,8 +1,8 @@
-//! Random runs of whole networks (specs/simulation.md): what happens is made from a seed, what must hold is looked at all
-//! along.
+//! Random runs of whole networks (specs/simulation.md): what happens is made from a seed, what must hold is
+//! looked at all along.
 //!
-//! `AVAL_SEED=<n>` replays one seed, `AVAL_SEEDS=<n>` runs so many fresh ones; without either, a fixed set and a few fresh
-//! ones run. `make simulate` is the way to all of it.
+//! `AVAL_SEED=<n>` replays one seed, `AVAL_SEEDS=<n>` runs so many fresh ones; without either, a fixed set
+//! and a few fresh ones run. `make simulate` is the way to all of it.
 
 mod byzantine;
 mod nodes;

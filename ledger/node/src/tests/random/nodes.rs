@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aval_machine::testkit::workload::Dice;
-use aval_store::{Ledger, MemoryStorage, StoreConfig};
+use aval_store::{Ledger, MemoryStorage, StoreConfig, StoreError};
 use bytes::Bytes;
 
 use crate::core::{Core, CoreOptions, Network};
@@ -145,9 +145,22 @@ impl Nodes {
         }
     }
 
+    /// Opens the ledger of a node that was ended: its last tasks may still hold the lock of its folder for a while.
+    async fn reopen(&self, node: usize) -> Ledger {
+        if let Disk::Folder(path) = &self.disks[node] {
+            for _ in 0..100 {
+                match Ledger::open(path, &self.network.hash, StoreConfig::default()) {
+                    Err(StoreError::Locked(_)) => self.world.sleep(Duration::from_millis(50)).await,
+                    opened => return opened.expect("a sound ledger"),
+                }
+            }
+        }
+        self.open(node)
+    }
+
     pub(super) async fn start(&self, node: usize) {
         self.down.borrow_mut().remove(&node);
-        let ledger = self.open(node);
+        let ledger = self.reopen(node).await;
         let block = install_genesis(&ledger, &self.network.genesis, self.network.hash).expect("a ledger");
         let settings = self.network.engine_settings(block, self.key_seeds[node]);
         let (network, liar) = (self.network.clone(), self.liars.get(&node).cloned());

@@ -26,8 +26,8 @@ pub(super) enum Fault {
     Reorder { node: usize, percent: u64, for_ms: u64 },
     /// These hear nothing of the others for a time, nor the others of these.
     Partition { side: Vec<usize>, for_ms: u64 },
-    /// A node is ended in the middle of what it does and starts again later, from its disk. Without a plug, at once; in a
-    /// power failure what was not synced is lost.
+    /// A node is ended in the middle of what it does and starts again later, from its disk. Without a plug,
+    /// at once; in a power failure what was not synced is lost.
     Crash { node: usize, plug: Option<Plug>, power: bool, down_ms: u64 },
     /// The disk of a node is slow for a time.
     SlowDisk { node: usize, delay_ms: u64, for_ms: u64 },

@@ -1,5 +1,5 @@
-//! Whether the simulation would notice: each deliberate fault of the program ([`Sabotage`]) is compiled in, and chosen, and
-//! has to be caught by one of a few seeds.
+//! Whether the simulation would notice: each deliberate fault of the program ([`Sabotage`]) is compiled in,
+//! and chosen, and has to be caught by one of a few seeds.
 
 use aval_machine::sabotage::{self, Sabotage};
 

@@ -1,5 +1,5 @@
-//! Sends as much as it can: noise on every channel, the same messages many times, and transactions that cost the others a
-//! look at their signatures.
+//! Sends as much as it can: noise on every channel, the same messages many times, and transactions that cost
+//! the others a look at their signatures.
 
 use std::sync::Mutex;
 use std::time::Duration;
