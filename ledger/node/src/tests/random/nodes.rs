@@ -246,7 +246,8 @@ impl Nodes {
                 self.crash(node, false).await;
             }
         }
-        for node in self.down.borrow().clone() {
+        let down = self.down.borrow().clone();
+        for node in down {
             self.start(node).await;
         }
     }
