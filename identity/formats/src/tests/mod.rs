@@ -2,3 +2,5 @@ mod support;
 
 mod jcs_suites;
 mod keys;
+mod rdf_suites;
+mod selective;
