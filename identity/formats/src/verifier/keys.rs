@@ -182,6 +182,12 @@ fn proof_says(item: &Item, signer: &SigningParty, expectation: &Expectation) -> 
             let proof = proofs.get(signer.index).ok_or(FormatError::ProofMissing)?;
             let purpose = item.purpose();
             let (now_s, skew_s) = (expectation.now_s, expectation.skew_s);
+            // The suites over canonical JSON sign the contexts of the proof, and let more follow in the document: those
+            // would give what was signed another meaning.
+            let of_proof = proof.value.get("@context");
+            if of_proof.is_some_and(|signed| list(signed) != secured.document.get("@context").map(list).unwrap_or_default()) {
+                return Err(FormatError::ProofContext);
+            }
             proof.check(&Expected { purpose, challenge, domain, now_s, skew_s })
         }
         // The nonce and audience of an SD-JWT are those of its key binding.
@@ -200,6 +206,14 @@ fn proof_says(item: &Item, signer: &SigningParty, expectation: &Expectation) -> 
                 (None, _) => Ok(()),
             }
         }
+    }
+}
+
+/// One value, or several.
+fn list(value: &Value) -> &[Value] {
+    match value {
+        Value::Array(several) => several,
+        one => std::slice::from_ref(one),
     }
 }
 

@@ -33,7 +33,7 @@ mod schema;
 mod secured;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use answer::{Answer, Check, Outcome, Problem, Verdict, Verified, VerifiedCredential};
 pub use evidence::{Accreditation, Evidence, Resolution, Want};

@@ -12,6 +12,9 @@
 //! begin. Expiry and status are errors here and never mere warnings. An unknown option is refused
 //! (`UNKNOWN_OPTION_PROVIDED`); `checks`, which older clients send, is read, and never makes fewer checks.
 
+#[cfg(test)]
+mod tests;
+
 use crate::FormatError;
 use crate::date;
 use crate::json::{self, Limits};
