@@ -225,6 +225,21 @@ impl Issuer {
         judged.map_err(|error| Problem::invalid(format!("the claims do not fit the schema: {error}")))
     }
 
+    /// Checks that credentials can be made of a template: accreditation, schema.
+    pub async fn check_template(&self, template: &TemplateRow) -> Result<(), Problem> {
+        self.check_accreditation(&template.credential_type, &BTreeSet::new()).await?;
+        let Some(urn) = template.schema_id.clone() else { return Ok(()) };
+        let record = blocking(&self.ledger, move |ledger| ledger.schema(&urn)).await?;
+        let record = record.ok_or_else(|| Problem::invalid("schemaId names no schema on the ledger"))?;
+        if record.credential_type != template.credential_type {
+            return Err(Problem::invalid("the schema is one of another credential type"));
+        }
+        if record.deprecated.is_some() {
+            return Err(Problem::invalid("the schema is deprecated on the ledger"));
+        }
+        Ok(())
+    }
+
     /// Makes an offer. `operator` is whose doing it is.
     pub async fn offer(&self, order: Order, operator: &str) -> Result<NewOffer, Problem> {
         let Order { subject, template, subject_id, replaces } = order;

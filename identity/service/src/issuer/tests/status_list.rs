@@ -15,7 +15,7 @@ async fn fetch(world: &World, headers: &[(&str, &str)]) -> Answer {
 /// The list's bits, after its signature and form were checked.
 fn read(world: &World, answer: &Answer) -> Vec<u8> {
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/vc+jwt"));
-    assert_eq!(answer.header("cache-control"), "public, max-age=30");
+    assert_eq!(answer.header("cache-control"), "public, max-age=2");
     let issuer = world.chain.kit.lock().unwrap().issuer.clone();
     let jws = Jws::parse(&answer.text(), "list", "vc+jwt", aval_codec::Limits::bytes(1 << 20)).unwrap();
     jws.verify(&issuer.authentication.public()).unwrap();
@@ -47,7 +47,7 @@ async fn a_credential_leads_to_a_signed_list_that_has_its_revocation() {
     assert_eq!(status.list, world.endpoint("/status/membership"));
     let before = fetch(&world, &[]).await;
     assert!(read(&world, &before).iter().all(|byte| *byte == 0));
-    world.issuer.revoke(&id).await.unwrap();
+    world.issuer.revoke(&id, "test").await.unwrap();
     let after = fetch(&world, &[]).await;
     let bits = read(&world, &after);
     assert_eq!(bits.iter().map(|byte| byte.count_ones()).sum::<u32>(), 1);
@@ -97,6 +97,6 @@ async fn the_last_list_is_served_while_the_ledger_cannot_be_reached() {
     world.chain.reachable.store(true, Ordering::SeqCst);
     let first = fetch(&world, &[]).await;
     world.chain.reachable.store(false, Ordering::SeqCst);
-    assert!(world.issuer.revoke("x").await.is_err());
+    assert!(world.issuer.revoke("x", "test").await.is_err());
     assert_eq!(fetch(&world, &[]).await.body, first.body);
 }

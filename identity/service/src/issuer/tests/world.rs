@@ -2,7 +2,7 @@
 
 use crate::clock::now_s;
 use crate::issuer::Issuer;
-use crate::issuer::config::{Config, CredentialConfig, Home, RegistryConfig};
+use crate::issuer::config::{Config, CredentialConfig, Home, KeysConfig, RegistryConfig};
 use crate::issuer::decisions::prepare_ledger;
 use crate::issuer::ledger::{Chain, Entry, Ledger, LedgerError};
 use crate::issuer::service;
@@ -73,7 +73,7 @@ impl TestChain {
         party: impl FnOnce(&Kit) -> aval_machine::testkit::Party,
     ) -> Arc<IssuerKeys> {
         let party = party(&self.kit.lock().unwrap());
-        Arc::new(IssuerKeys { did: party.did, method: "#key-1".to_owned(), signing: party.authentication })
+        Arc::new(IssuerKeys::single(party.did, "#key-1", party.authentication))
     }
 }
 
@@ -108,13 +108,21 @@ pub(crate) fn config(public: SocketAddr, admin: SocketAddr) -> Config {
         admin_listen: admin,
         public_url: format!("http://{public}/register"),
         node: "http://127.0.0.1:1".to_owned(),
-        registry: RegistryConfig { name: "membership".to_owned(), size: 16 * 1024 },
+        registries: [("membership", "revocation"), ("membership-hold", "suspension")]
+            .map(|(name, purpose)| RegistryConfig {
+                name: name.to_owned(),
+                purpose: purpose.to_owned(),
+                size: 16 * 1024,
+            })
+            .into(),
         credential: CredentialConfig {
             credential_type: MEMBERSHIP.to_owned(),
             display_name: "Membership".to_owned(),
             validity_days: 30,
             offer_minutes: 10,
         },
+        database: None,
+        keys: KeysConfig::default(),
     }
 }
 
