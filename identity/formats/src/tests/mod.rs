@@ -1,0 +1,4 @@
+mod support;
+
+mod jcs_suites;
+mod keys;
