@@ -46,11 +46,15 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     let global_unicast = first & 0xe000 == 0x2000;
-    // Protocol assignments with Teredo, benchmarks and ORCHID; documentation, twice; 6to4.
-    let special = (first == 0x2001 && second < 0x0200)
-        || (first == 0x2001 && second == 0x0db8)
-        || first == 0x2002
-        || (first == 0x3fff && second < 0x1000);
+    let special = match first {
+        // Protocol assignments with Teredo, benchmarks and ORCHID; documentation.
+        0x2001 => second < 0x0200 || second == 0x0db8,
+        // 6to4.
+        0x2002 => true,
+        // Documentation.
+        0x3fff => second < 0x1000,
+        _ => false,
+    };
     global_unicast && !special
 }
 
