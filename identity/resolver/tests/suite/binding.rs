@@ -169,7 +169,7 @@ fn services_are_selected_by_id_and_type() {
         assert_eq!(body(&answer)["verificationMethod"].as_array().unwrap().len(), 2);
         ids
     };
-    let whole = format!("service={}%23hub", encoded.replace("%25", "%2525"));
+    let whole = format!("service={encoded}%23hub");
     for query in ["service=hub", "service=%23hub", whole.as_str(), "serviceType=LinkedDomains"] {
         assert_eq!(selected(query), [json!("#hub")], "{query}");
     }

@@ -8,6 +8,8 @@
 
 mod log;
 mod parameters;
+#[cfg(test)]
+mod vectors;
 mod witness;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
