@@ -2,9 +2,9 @@
 //!
 //! Errors are in the words of the specifications (RFC 6749, RFC 6750, OpenID4VCI 1.0), not problem details.
 
-use crate::issuer::{Issuer, Refusal};
+use super::decisions::{Issuer, Refusal};
+use super::status_list;
 use crate::layers::{self, InForm, Side, has_media_type};
-use crate::status_list;
 use aval_openid::ErrorResponse;
 use aval_openid::http::{FORM, JSON};
 use aval_openid::vci::AuthorizationServerMetadata;
@@ -83,7 +83,7 @@ fn refused(issuer: &Issuer, endpoint: &'static str, refusal: Refusal) -> Respons
             ErrorResponse { status: 500, error: "server_error", description: "the service failed" }
         }
     };
-    issuer.metrics().refuse(endpoint, error.error);
+    issuer.counters().refuse(endpoint, error.error);
     tracing::debug!(endpoint, error = error.error, reason = error.description, "refused");
     refuse(&error)
 }

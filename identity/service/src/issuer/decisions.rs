@@ -4,13 +4,15 @@
 //! spent in the records in the same step as its effect, so that an interrupted request can be made again. A
 //! revocation that has begun goes on whether or not its caller waits, and across restarts.
 
-use crate::config::{Config, CredentialConfig};
+use super::config::{Config, CredentialConfig};
+use super::ledger::{Ledger, LedgerError, blocking};
+use super::metrics::Counters;
+use super::status_list::{SignedList, StatusList};
+use crate::clock::now_s;
 use crate::keys::IssuerKeys;
-use crate::ledger::{Ledger, LedgerError, blocking};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::records::{IssuanceRow, Issued, OfferRow, Records, RecordsError, Spending};
-use crate::status_list::{SignedList, StatusList};
+use crate::storage::{IssuanceRow, Issued, OfferRow, Records, RecordsError, Spending};
 use aval_codec::{Json, b64u, json};
 use aval_credential::{CredentialDraft, Limits, StatusEntry, StatusPurpose};
 use aval_did::key::{PublicKey, SigningKey};
@@ -25,7 +27,6 @@ use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 /// Digits of a transaction code.
@@ -36,12 +37,6 @@ const SUBJECT_BYTES_MAX: usize = 8 * 1024;
 const KEY_BINDING_BYTES: usize = 1024;
 /// How far a credential's validity reaches back, so that a verifier whose clock is a little behind takes it.
 const CLOCK_SKEW_S: i64 = 60;
-
-/// The wall clock, Unix seconds.
-pub fn now_s() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
-}
 
 /// Fresh random bytes in base64url: codes, tokens and nonces.
 fn secret() -> String {
@@ -99,6 +94,7 @@ pub struct Issuer {
     records: Records,
     ledger: Ledger,
     metrics: Arc<Metrics>,
+    counters: Counters,
     status_list: StatusList,
 }
 
@@ -125,7 +121,8 @@ impl Issuer {
         let mut protocol = Protocol::new(metadata);
         protocol.rules.code_life_s = i64::from(*offer_minutes) * 60;
         let status_list = StatusList::new(config.list_uri(), keys.clone(), ledger.clone());
-        Self { protocol, config, keys, records, ledger, metrics: Arc::default(), status_list }
+        let (metrics, counters) = Metrics::new("aval_issuer", Counters::register);
+        Self { protocol, config, keys, records, ledger, metrics, counters, status_list }
     }
 
     /// What it says of itself, and the protocol's rules.
@@ -146,6 +143,11 @@ impl Issuer {
     /// What it counts.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// What it counts beside requests.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// The status list as a signed credential.
@@ -186,7 +188,7 @@ impl Issuer {
             expires_s: session.expires_s(),
         };
         self.records.insert_offer(&row, &code, now_s).await?;
-        self.metrics.offers.inc();
+        self.counters.offers.inc();
         tracing::info!(offer = id, "offered");
         Ok(NewOffer { id, offer_uri: offer.to_uri(), tx_code, expires_s: row.expires_s })
     }
@@ -224,7 +226,7 @@ impl Issuer {
             return Err(ErrorResponse::invalid_grant().into());
         }
         redeemed?;
-        self.metrics.redemptions.inc();
+        self.counters.redemptions.inc();
         tracing::info!(offer = row.id, "redeemed");
         Ok(TokenResponse::bearer(token, u64::try_from(life_s).unwrap_or_default()))
     }
@@ -260,7 +262,7 @@ impl Issuer {
             self.records.issue(&spending, &wanted, draw, |issuance| self.sign(issuance, holder)).await?;
         match issued {
             Issued::Done(credential) => {
-                self.metrics.issued.inc();
+                self.counters.issued.inc();
                 tracing::info!(offer = row.id, issuance = wanted.id, "issued");
                 Ok(CredentialResponse::of(credential))
             }
@@ -353,7 +355,7 @@ impl Issuer {
             by = sent.await?.then_some(transaction_id);
         }
         if self.records.finish_revocation(id, by.as_deref(), now_s()).await? {
-            self.metrics.revocations.inc();
+            self.counters.revocations.inc();
             tracing::info!(issuance = id, "revoked");
         }
         self.status_list.outdate();
@@ -382,7 +384,7 @@ impl Issuer {
                 }
             }
         }
-        self.metrics.revocations_open.set(i64::try_from(left).unwrap_or(i64::MAX));
+        self.counters.revocations_open.set(i64::try_from(left).unwrap_or(i64::MAX));
     }
 }
 

@@ -7,8 +7,8 @@
 //! The file has mode 0600; a file that others may read is refused. Secrets are wiped from memory and never shown, not
 //! even in the sentence that says why a file cannot be read.
 
-use crate::config::require_private;
 use crate::fault::Fault;
+use crate::home::require_private;
 use aval_codec::b64u;
 use aval_did::Did;
 use aval_did::key::{Algorithm, SigningKey};
@@ -86,3 +86,6 @@ impl IssuerKeys {
         format!("{}{}", self.did, self.method)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The status list as verifiers get it.
 
-use super::world::{Answer, World, request};
+use super::world::World;
+use crate::tests::{Answer, request};
 use aval_codec::b64u;
 use aval_credential::jws::Jws;
 use aval_credential::{date, date::Rounding};
@@ -28,7 +29,7 @@ fn read(world: &World, answer: &Answer) -> Vec<u8> {
     assert_eq!(credential["credentialSubject"]["statusPurpose"], "revocation");
     assert_ne!(credential["credentialSubject"]["id"], credential["id"]);
     let time = |name: &str| date::parse(credential[name].as_str().unwrap(), Rounding::Down).unwrap();
-    let now_s = crate::issuer::now_s();
+    let now_s = crate::clock::now_s();
     assert!(time("validFrom") <= now_s && now_s < time("validUntil"));
     let encoded = credential["credentialSubject"]["encodedList"].as_str().unwrap();
     let compressed = b64u::decode(encoded.strip_prefix('u').expect("multibase base64url")).unwrap();

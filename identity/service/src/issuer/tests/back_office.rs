@@ -1,7 +1,8 @@
 //! The admin side.
 
-use super::world::{TOKEN, World, request};
-use crate::admin;
+use super::world::{TOKEN, World};
+use crate::issuer::admin;
+use crate::tests::request;
 use std::sync::atomic::Ordering;
 
 #[tokio::test(flavor = "multi_thread")]

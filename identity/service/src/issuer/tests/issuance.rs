@@ -1,7 +1,7 @@
 //! A wallet gets a credential.
 
 use super::world::{World, holder_key};
-use crate::issuer::now_s;
+use crate::clock::now_s;
 use aval_codec::Json;
 use aval_machine::testkit::MEMBERSHIP;
 

@@ -9,7 +9,7 @@ async fn state(world: &World, id: &str) -> (String, Option<String>) {
     (row.state, row.revocation)
 }
 
-async fn revoke(world: &World, id: &str) -> super::world::Answer {
+async fn revoke(world: &World, id: &str) -> crate::tests::Answer {
     world.office("POST", &format!("/issuances/{id}/revoke"), "").await
 }
 

@@ -1,11 +1,11 @@
 //! What is found out before the service serves: each fault a sentence and an exit code.
 
 use super::world::{TestChain, config};
-use crate::config::Config;
 use crate::fault::Fault;
-use crate::issuer::prepare_ledger;
+use crate::issuer::config::Config;
+use crate::issuer::decisions::prepare_ledger;
+use crate::issuer::ledger::LedgerError;
 use crate::keys::IssuerKeys;
-use crate::ledger::LedgerError;
 use aval_client::ClientError;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,7 +1,7 @@
 //! The home folder and its configuration.
 
 use super::world;
-use crate::config::{Config, Home};
+use crate::issuer::config::{Config, Home};
 use std::os::unix::fs::PermissionsExt as _;
 
 type Change = fn(&mut Config);

@@ -4,10 +4,11 @@
 //! Everything read is verified against the genesis file; what the node says without proof decides nothing. [`Chain`] is
 //! all that is asked of a ledger, so that tests can put the ledger's rules behind it without a network.
 
-use crate::config::Config;
+use super::config::Config;
+use crate::clock::now_s;
 use crate::fault::Fault;
-use crate::issuer::now_s;
 use crate::keys::IssuerKeys;
+use crate::problem::Problem;
 use aval_client::{
     ClientError, ClientOptions, FileCheckpoints, NodeClient, Outcome, TrustedGenesis, VerifyingClient,
 };
@@ -17,6 +18,7 @@ use aval_types::action::{Action, RegistryCreate, RegistryUpdate, StatusChange};
 use aval_types::registry::{Purpose, RegistryId, RegistryRecord};
 use aval_types::transaction::{KeyId, TransactionBuilder};
 use aval_types::{NetworkId, SubmittedTransaction};
+use axum::http::StatusCode;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,6 +101,41 @@ impl LedgerError {
             Self::Unreadable(_) => "issuer.ledger_unreadable",
             Self::Sign(_) => "issuer.sign",
             Self::Interrupted => "service.interrupted",
+        }
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        let (status, title) = match &error {
+            LedgerError::Refused { .. } => (StatusCode::CONFLICT, "The ledger refused the transaction"),
+            LedgerError::Client(client) if client.is_retryable() => {
+                (StatusCode::SERVICE_UNAVAILABLE, "The ledger cannot be reached or is not done yet")
+            }
+            LedgerError::Client(_) => (StatusCode::BAD_GATEWAY, "The ledger's answer cannot be used"),
+            LedgerError::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "The service is stopping"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "The service is not set up for this"),
+        };
+        tracing::warn!(%error, "the ledger was of no help");
+        Self::new(status, error.code(), title, error.to_string())
+    }
+}
+
+impl From<LedgerError> for Fault {
+    fn from(error: LedgerError) -> Self {
+        let sentence = error.to_string();
+        match error {
+            LedgerError::NotAccredited { .. } | LedgerError::KeyNotInDocument { .. } => {
+                Self::locked(sentence)
+            }
+            LedgerError::UnknownDid(_) => Self::not_found(sentence),
+            LedgerError::Client(error) if error.is_retryable() => {
+                Self::try_later(format!("{sentence}: start the node, or set another `node` in config.json"))
+            }
+            LedgerError::Client(error) if error.is_verified_invalid() => {
+                Self::invalid(format!("{sentence}: is genesis.json that of the node's network?"))
+            }
+            _ => Self::failed(sentence),
         }
     }
 }

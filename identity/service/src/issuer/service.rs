@@ -1,13 +1,15 @@
 //! The running service: both listeners, and what has to be done from time to time.
 
-use crate::config::{Config, Home};
+use super::config::{Config, Home};
+use super::decisions::{Issuer, prepare_ledger};
+use super::ledger::Ledger;
+use super::{admin, public};
+use crate::clock::now_s;
 use crate::fault::Fault;
-use crate::issuer::{Issuer, now_s, prepare_ledger};
 use crate::keys::IssuerKeys;
-use crate::ledger::Ledger;
-use crate::records::Records;
 use crate::server::{self, Bounds};
-use crate::{admin, public, stop};
+use crate::stop;
+use crate::storage::Records;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;

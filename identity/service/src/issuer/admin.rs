@@ -1,9 +1,10 @@
 //! The back office: offers, issuance records, revocation. On a listener of its own, with a token from the home folder.
 
-use crate::issuer::{Issuer, NewOffer};
+use super::decisions::{Issuer, NewOffer};
 use crate::layers::{self, Side, has_media_type};
+use crate::metrics;
 use crate::problem::Problem;
-use crate::records::IssuanceRow;
+use crate::storage::IssuanceRow;
 use aval_codec::{Json as Strict, json};
 use aval_openid::vci::token::bearer_token;
 use axum::body::Bytes;
@@ -107,7 +108,7 @@ fn routes() -> OpenApiRouter<Office> {
         .routes(routes!(create_offer))
         .routes(routes!(list))
         .routes(routes!(revoke))
-        .routes(routes!(metrics))
+        .routes(routes!(scrape))
 }
 
 /// The API's description, as `specs/openapi/aval-identityd-issuer.json` holds it.
@@ -203,7 +204,6 @@ async fn revoke(State(office): State<Office>, Path(id): Path<String>) -> Result<
 #[utoipa::path(get, path = "/metrics", responses(
     (status = 200, description = "Counters and gauges", content_type = "application/openmetrics-text"),
     (status = 401, description = "The token is missing or wrong", body = Problem)))]
-async fn metrics(State(office): State<Office>) -> Response {
-    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, media_type)], office.issuer.metrics().text()).into_response()
+async fn scrape(State(office): State<Office>) -> Response {
+    ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], office.issuer.metrics().text()).into_response()
 }

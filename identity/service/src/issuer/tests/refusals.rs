@@ -1,7 +1,8 @@
 //! What the public side refuses, and in which words.
 
-use super::world::{Answer, World, holder_key, request};
-use crate::issuer::now_s;
+use super::world::{World, holder_key};
+use crate::clock::now_s;
+use crate::tests::{Answer, request};
 use aval_machine::testkit::MEMBERSHIP;
 use aval_openid::vci::proof;
 

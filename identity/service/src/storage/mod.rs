@@ -469,3 +469,6 @@ fn issuance_row(row: &SqliteRow) -> Result<IssuanceRow, RecordsError> {
         revocation: row.try_get("revocation")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

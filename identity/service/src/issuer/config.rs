@@ -5,15 +5,13 @@
 //! one is complete.
 
 use crate::fault::Fault;
+use crate::home;
 use aval_openid::UrlPolicy;
 use aval_types::grant::is_name;
 use aval_types::registry::{Purpose, Shape, is_registry_name};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What is missing when a home folder has no configuration.
 const INIT_FIRST: &str = "run `aval-identityd issuer init` first, or give the right --home";
@@ -21,8 +19,6 @@ const INIT_FIRST: &str = "run `aval-identityd issuer init` first, or give the ri
 const VALIDITY_DAYS_MAX: u32 = 3_650;
 /// The longest life of an offer.
 const OFFER_MINUTES_MAX: u32 = 7 * 24 * 60;
-/// An admin token is at least this long: 128 bits in base64url.
-const TOKEN_LENGTH_MIN: usize = 22;
 
 /// What `config.json` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,13 +65,7 @@ pub struct CredentialConfig {
 impl Config {
     /// Reads the configuration of a home folder.
     pub fn read(home: &Home) -> Result<Self, Fault> {
-        let path = home.config();
-        let text = fs::read_to_string(&path).map_err(|error| Fault::of_file(&path, &error, INIT_FIRST))?;
-        let config: Self = serde_json::from_str(&text).map_err(|error| {
-            Fault::failed(format!("{} is not a valid configuration: {error}", path.display()))
-        })?;
-        config.validate().map_err(|reason| Fault::failed(format!("{}: {reason}", path.display())))?;
-        Ok(config)
+        home::read_config(&home.config(), INIT_FIRST, Self::validate)
     }
 
     /// Whether the service can work with these values; if not, which one and why.
@@ -113,8 +103,7 @@ impl Config {
 
     /// Writes the configuration into a home folder that has none yet.
     pub fn write_new(&self, home: &Home) -> Result<(), Fault> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| Fault::failed(error.to_string()))?;
-        write_new(&home.config(), (text + "\n").as_bytes(), 0o600)
+        home::write_config(&home.config(), self)
     }
 
     /// The URI of the status list: what credentials name and the ledger's registry lists.
@@ -172,51 +161,16 @@ impl Home {
                 return Err(Fault::of_file(&path, &std::io::ErrorKind::AlreadyExists.into(), INIT_FIRST));
             }
         }
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.0)
-            .map_err(|error| Fault::of_file(&self.0, &error, "make the folder above it"))
+        home::make_folder(&self.0)
     }
 
     /// Reads the genesis file.
     pub fn read_genesis(&self) -> Result<Vec<u8>, Fault> {
-        let path = self.genesis();
-        fs::read(&path).map_err(|error| Fault::of_file(&path, &error, INIT_FIRST))
+        home::read(&self.genesis(), INIT_FIRST)
     }
 
     /// Reads the token of the back office; one that is short or readable by others guards nothing.
     pub fn read_admin_token(&self) -> Result<String, Fault> {
-        let path = self.admin_token();
-        require_private(&path, INIT_FIRST)?;
-        let text = fs::read_to_string(&path).map_err(|error| Fault::of_file(&path, &error, INIT_FIRST))?;
-        let token = text.trim();
-        if token.len() < TOKEN_LENGTH_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Fault::failed(format!(
-                "{} holds no token: write at least {TOKEN_LENGTH_MIN} random characters without spaces into it",
-                path.display()
-            )));
-        }
-        Ok(token.to_owned())
+        home::read_token(&self.admin_token(), INIT_FIRST)
     }
-}
-
-/// Refuses a secret file that others may read.
-pub fn require_private(path: &Path, remedy: &str) -> Result<(), Fault> {
-    let metadata = fs::metadata(path).map_err(|error| Fault::of_file(path, &error, remedy))?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        let path = path.display();
-        return Err(Fault::locked(format!("{path} can be read by others: run `chmod 600 {path}`")));
-    }
-    Ok(())
-}
-
-/// Writes a file that is not there yet, through to the disk.
-pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
-    let write = || -> std::io::Result<()> {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|error| Fault::of_file(path, &error, "make the folder first"))
 }

@@ -1,6 +1,6 @@
 //! The database: what happens once happens once.
 
-use crate::records::{IssuanceRow, Issued, OfferRow, Records, RecordsError, Spending};
+use crate::storage::{IssuanceRow, Issued, OfferRow, Records, RecordsError, Spending};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -5,9 +5,9 @@
 //! else than the ledger does. One request at a time refreshes it; while the ledger cannot be reached, the last list
 //! is served until its validity ends.
 
-use crate::issuer::now_s;
+use super::ledger::{Ledger, LedgerError, StatusBits, blocking};
+use crate::clock::now_s;
 use crate::keys::IssuerKeys;
-use crate::ledger::{Ledger, LedgerError, StatusBits, blocking};
 use aval_codec::{Json, b64u, sha256};
 use aval_credential::{date, jws};
 use flate2::Compression;

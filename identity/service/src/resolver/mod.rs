@@ -1,0 +1,1 @@
+//! The resolver and registrar: DIDs for those who have no ledger client of their own.
