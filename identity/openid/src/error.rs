@@ -70,6 +70,12 @@ pub enum OpenIdError {
     /// The credential that came does not verify.
     #[error("the credential that came is not valid: {0}")]
     InvalidCredential(#[from] CredentialError),
+    /// A presentation request that cannot be used.
+    #[error("the presentation request cannot be used: {0}")]
+    Request(String),
+    /// The other side could not show that it is who it says.
+    #[error("the other side is not who it says it is: {0}")]
+    Untrusted(String),
     /// The issuer's keys could not be had, so that nothing can be said of the credential.
     #[error("the credential could not be checked: {0}")]
     Undecided(String),
@@ -92,6 +98,8 @@ impl OpenIdError {
             Self::Deferred => "openid.deferred",
             Self::WrongCredential(_) => "openid.wrong_credential",
             Self::InvalidCredential(_) => "openid.invalid_credential",
+            Self::Request(_) => "openid.request",
+            Self::Untrusted(_) => "openid.untrusted",
             Self::Undecided(_) => "openid.undecided",
         }
     }

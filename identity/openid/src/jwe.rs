@@ -4,8 +4,8 @@
 //! algorithm that it knows, compression without a bound, a tag of a single byte; and OpenSSL's binding under it panics
 //! where there is no nonce.
 
-use aval_codec::json::{self, Json};
 use aval_codec::b64u;
+use aval_codec::json::{self, Json};
 use aval_did::key::{PublicKey, SigningKey};
 use josekit::jwe::{ECDH_ES, JweHeader};
 use josekit::jwk::Jwk;
@@ -113,7 +113,7 @@ fn check(text: &str, bytes_max: usize) -> Result<Read, JweError> {
         return Err(JweError::Oversized);
     }
     let parts: Vec<&str> = text.split('.').collect();
-    let [header, key, iv, _, tag] = parts.as_slice() else {
+    let [header, key, iv, content, tag] = parts.as_slice() else {
         return Err(JweError::Malformed("it has not five segments"));
     };
     if !key.is_empty() {
@@ -122,6 +122,10 @@ fn check(text: &str, bytes_max: usize) -> Result<Read, JweError> {
     let length = |segment: &str| b64u::decode(segment).map(|bytes| bytes.len()).unwrap_or_default();
     if length(iv) != IV_BYTES || length(tag) != TAG_BYTES {
         return Err(JweError::Malformed("its nonce or tag has not the length of the algorithm"));
+    }
+    // One spelling of each message: `josekit` would ignore bits that say nothing.
+    if b64u::decode(content).is_err() {
+        return Err(JweError::Malformed("its content is not base64url"));
     }
     if header.len() > HEADER_BYTES_MAX {
         return Err(JweError::Oversized);
@@ -168,7 +172,8 @@ impl EncryptionKey {
     /// Reads a JWK. It must be a P-256 key for encryption by ECDH-ES.
     pub fn from_jwk(jwk: &Json) -> Result<Self, JweError> {
         let text = |name: &str| jwk.get(name).and_then(Json::as_str);
-        if text("use").is_some_and(|usage| usage != "enc") || text("alg").is_some_and(|alg| alg != ALGORITHM) {
+        if text("use").is_some_and(|usage| usage != "enc") || text("alg").is_some_and(|alg| alg != ALGORITHM)
+        {
             return Err(JweError::Key);
         }
         let mut members = jwk.as_object().cloned().unwrap_or_default();

@@ -206,6 +206,15 @@ pub fn sign(
         ("typ".to_owned(), Json::from(typ)),
         (member.to_owned(), value),
     ]));
+    sign_parts(signer, &header, payload)
+}
+
+/// Signs a message whose header the caller made.
+pub(crate) fn sign_parts(
+    signer: &dyn Signer,
+    header: &Json,
+    payload: BTreeMap<String, Json>,
+) -> Result<String, JwtError> {
     let payload = Json::Object(payload);
     let signing_input = format!("{}.{}", b64u::encode(header.to_jcs()), b64u::encode(payload.to_jcs()));
     let signature = signer.sign(signing_input.as_bytes())?;

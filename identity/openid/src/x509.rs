@@ -6,15 +6,15 @@
 
 use aval_codec::{b64u, sha256};
 use aval_did::key::PublicKey;
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use std::time::Duration;
-use webpki::types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
 
 /// What stands before the point in the DER of a P-256 public key (RFC 5480), and before the key in that of Ed25519
 /// (RFC 8410). DER has one encoding of each.
 const P256_PREFIX: &[u8] = &[
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 const ED25519_PREFIX: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
@@ -111,14 +111,16 @@ pub fn verify(chain: &[Vec<u8>], anchors: &Anchors, now_s: i64) -> Result<Certif
         anchors.0.iter().filter_map(|anchor| anchor_from_trusted_cert(anchor).ok()).collect();
     let seconds = u64::try_from(now_s).map_err(|_| CertificateError::Validity)?;
     let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    leaf_read
-        .verify_for_usage(ALGORITHMS, &roots, &between, time, AnyPurpose, None, None)
-        .map_err(|error| match error {
+    leaf_read.verify_for_usage(ALGORITHMS, &roots, &between, time, AnyPurpose, None, None).map_err(
+        |error| match error {
             webpki::Error::UnknownIssuer => CertificateError::Untrusted,
-            webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. } => CertificateError::Validity,
+            webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. } => {
+                CertificateError::Validity
+            }
             webpki::Error::BadDer => CertificateError::Malformed,
             _ => CertificateError::Broken,
-        })?;
+        },
+    )?;
     Ok(Certified {
         key: key_of(leaf_read.subject_public_key_info().as_ref())?,
         dns_names: leaf_read.valid_dns_names().map(str::to_owned).collect(),
@@ -184,7 +186,8 @@ pub(crate) mod tests {
     }
 
     fn named(name: &str, dns: &[&str]) -> CertificateParams {
-        let mut params = CertificateParams::new(dns.iter().map(|&one| one.to_owned()).collect::<Vec<_>>()).unwrap();
+        let mut params =
+            CertificateParams::new(dns.iter().map(|&one| one.to_owned()).collect::<Vec<_>>()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
         params.not_after = rcgen::date_time_ymd(2027, 1, 1);

@@ -95,9 +95,7 @@ impl Node {
             Content::Object(members) => {
                 Value::Object(members.iter().map(|(name, node)| (name.clone(), node.to_value())).collect())
             }
-            Content::Array(elements) => {
-                Value::Array(elements.iter().flatten().map(Self::to_value).collect())
-            }
+            Content::Array(elements) => Value::Array(elements.iter().flatten().map(Self::to_value).collect()),
             Content::Leaf(value) => value.clone(),
         }
     }
@@ -167,11 +165,7 @@ impl Expansion {
         Ok(Node { content, disclosure })
     }
 
-    fn object(
-        &mut self,
-        members: &serde_json::Map<String, Value>,
-        level: usize,
-    ) -> Result<Content, String> {
+    fn object(&mut self, members: &serde_json::Map<String, Value>, level: usize) -> Result<Content, String> {
         let mut nodes = BTreeMap::new();
         for (name, member) in members.iter().filter(|(name, _)| name.as_str() != "_sd") {
             nodes.insert(name.clone(), self.node(member, None, level + 1)?);
@@ -184,7 +178,8 @@ impl Expansion {
         for digest in digests {
             let digest = digest.as_str().ok_or("a digest is not a string")?;
             let Some((index, value)) = self.take(digest)? else { continue };
-            let Some([Value::String(_), Value::String(name), value]) = value.as_array().map(Vec::as_slice) else {
+            let Some([Value::String(_), Value::String(name), value]) = value.as_array().map(Vec::as_slice)
+            else {
                 return Err("a disclosure of a member is not a triple".to_owned());
             };
             if name == "_sd" || name == "..." || nodes.contains_key(name) {

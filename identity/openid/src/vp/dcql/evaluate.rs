@@ -141,7 +141,8 @@ impl Query {
             }
             allowed.extend(answered.into_iter().flatten().map(String::as_str));
         }
-        let odd = self.credentials().iter().find(|query| has(&query.id) && !allowed.contains(query.id.as_str()));
+        let odd =
+            self.credentials().iter().find(|query| has(&query.id) && !allowed.contains(query.id.as_str()));
         match odd {
             None => Ok(()),
             Some(query) => Err(format!("the presentation for `{}` belongs to no complete set", query.id)),
@@ -169,12 +170,14 @@ impl CredentialQuery {
     }
 
     fn is_of_type(&self, candidate: &Candidate<'_>) -> bool {
-        let vct = self.meta.vct_values.as_ref().is_none_or(|values| {
-            candidate.vct.is_some_and(|vct| values.iter().any(|value| value == vct))
-        });
-        let types = self.meta.type_values.as_ref().is_none_or(|sets| {
-            sets.iter().any(|set| set.iter().all(|one| candidate.types.contains(one)))
-        });
+        let vct =
+            self.meta.vct_values.as_ref().is_none_or(|values| {
+                candidate.vct.is_some_and(|vct| values.iter().any(|value| value == vct))
+            });
+        let types =
+            self.meta.type_values.as_ref().is_none_or(|sets| {
+                sets.iter().any(|set| set.iter().all(|one| candidate.types.contains(one)))
+            });
         vct && types
     }
 

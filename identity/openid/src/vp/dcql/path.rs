@@ -4,7 +4,7 @@ use crate::vp::tree::{Content, Node, Place};
 use serde::{Deserialize, Serialize};
 
 /// How many steps a path may have.
-pub const STEPS_MAX: usize = 32;
+pub(crate) const STEPS_MAX: usize = 32;
 
 /// How many nodes a path may select.
 const SELECTED_MAX: usize = 4096;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The largest query that is read.
-pub const QUERY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const QUERY_BYTES_MAX: usize = 64 * 1024;
 
 const CREDENTIALS_MAX: usize = 64;
 const CLAIMS_MAX: usize = 256;
@@ -248,7 +248,9 @@ impl CredentialQuery {
                 Some(id) if !ids.insert(id.as_str()) => {
                     return refuse(format!("the id `{}` of a claim occurs twice", shown(id)));
                 }
-                None if self.claim_sets.is_some() => return refuse("a claim has no id, and there are `claim_sets`"),
+                None if self.claim_sets.is_some() => {
+                    return refuse("a claim has no id, and there are `claim_sets`");
+                }
                 _ => {}
             }
         }
@@ -317,7 +319,8 @@ impl ClaimsQuery {
         if values.is_empty() || values.len() > VALUES_MAX {
             return refuse("the values of a claim are none or too many");
         }
-        let plain = |value: &Value| value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64();
+        let plain =
+            |value: &Value| value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64();
         if values.iter().all(plain) { Ok(()) } else { refuse("a value is no string, integer or boolean") }
     }
 }
