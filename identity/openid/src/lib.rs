@@ -6,7 +6,7 @@
 //! the one strict JSON reader; members that are not known are ignored, as the specifications demand.
 //!
 //! [`vci`] is OpenID4VCI 1.0, the issuance of credentials, and [`vp`] is OpenID4VP 1.0, their presentation; both for both
-//! sides. Encryption is `josekit`'s, behind [`jwe`], which looks at everything first.
+//! sides; [`oauth`] is what they stand on. Encryption is `josekit`'s, behind [`jwe`], which looks at everything first.
 
 #![cfg_attr(
     not(test),
@@ -17,6 +17,7 @@ pub mod error;
 pub mod http;
 pub mod jwe;
 pub mod jwt;
+pub mod oauth;
 pub mod url_rules;
 pub mod value;
 pub mod vci;

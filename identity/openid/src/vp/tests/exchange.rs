@@ -142,7 +142,7 @@ fn holes_keep_the_places_of_elements_for_the_verifier() {
         asked.select(&crate::vp::dcql::Candidate { format: "dc+sd-jwt", vct: Some("urn:list"), ..candidate })
     };
     assert_eq!(of(&claims), Some(vec![place.clone()]));
-    let needed = claims.disclosures(&[place.clone()]);
+    let needed = claims.disclosures(std::slice::from_ref(&place));
     let shown = crate::vp::sd_jwt::disclose(&issued, &needed).unwrap();
     let shown = Node::of_sd_jwt(&shown).unwrap();
     assert_eq!(shown.to_value()["list"], json!([all[2]]));
