@@ -76,3 +76,22 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
     };
     write().map_err(|error| Fault::of_file(path, &error, "make the folder first"))
 }
+
+/// Replaces a file so that a crash leaves the old one or the new one.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".new");
+    let temporary = path.with_file_name(name);
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Fault::of_file(&temporary, &error, "make the folder first"));
+        }
+        _ => {}
+    }
+    write_new(&temporary, bytes, mode)?;
+    fs::rename(&temporary, path).map_err(|error| Fault::of_file(path, &error, "make the folder first"))?;
+    // The rename itself is durable only once the folder is.
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| Fault::of_file(folder, &error, "make the folder first"))
+}

@@ -7,16 +7,18 @@
 use super::config::Config;
 use crate::clock::now_s;
 use crate::fault::Fault;
-use crate::keys::IssuerKeys;
+use crate::keys::{IssuerKeys, Key};
 use crate::problem::Problem;
 use aval_client::{
     ClientError, ClientOptions, FileCheckpoints, NodeClient, Outcome, TrustedGenesis, VerifyingClient,
 };
+use aval_did::key::Signer as _;
 use aval_did::{Did, DidRecord, Relationship};
 use aval_types::accreditation::{AccreditationRecord, Capacity, Question, chain};
 use aval_types::action::{Action, RegistryCreate, RegistryUpdate, StatusChange};
 use aval_types::registry::{Purpose, RegistryId, RegistryRecord};
-use aval_types::transaction::{KeyId, TransactionBuilder};
+use aval_types::schema::{SchemaHash, SchemaRecord};
+use aval_types::transaction::{KeyId, SignError, TransactionBuilder};
 use aval_types::{NetworkId, SubmittedTransaction};
 use axum::http::StatusCode;
 use std::path::Path;
@@ -195,7 +197,14 @@ pub struct Ledger {
     chain: Arc<dyn Chain>,
     network: NetworkId,
     keys: Arc<IssuerKeys>,
-    registry: RegistryId,
+    registries: Arc<[Registry]>,
+}
+
+/// One of the issuer's registries.
+#[derive(Debug)]
+struct Registry {
+    id: RegistryId,
+    purpose: Purpose,
     list: String,
     size: u32,
 }
@@ -224,31 +233,68 @@ impl Ledger {
         network: NetworkId,
         keys: Arc<IssuerKeys>,
     ) -> Result<Self, Fault> {
-        let registry = RegistryId::new(keys.did.clone(), &config.registry.name)
-            .ok_or_else(|| Fault::failed("registry.name must be 1 to 32 of a-z, 0-9 and -"))?;
-        Ok(Self { chain, network, keys, registry, list: config.list_uri(), size: config.registry.size })
+        let registries: Option<Arc<[Registry]>> = config
+            .registries
+            .iter()
+            .map(|registry| {
+                Some(Registry {
+                    id: RegistryId::new(keys.did().clone(), &registry.name)?,
+                    purpose: registry.ledger_purpose()?,
+                    list: config.list_uri(&registry.name),
+                    size: registry.size,
+                })
+            })
+            .collect();
+        let registries =
+            registries.ok_or_else(|| Fault::failed("a registry's name must be 1 to 32 of a-z, 0-9 and -"))?;
+        Ok(Self { chain, network, keys, registries })
     }
 
-    /// Checks that the issuer's DID is on the ledger and lets its key sign credentials and transactions.
-    pub fn check_identity(&self) -> Result<(), LedgerError> {
-        let did = &self.keys.did;
+    fn registry(&self, list: &str) -> Result<&Registry, LedgerError> {
+        let unknown = || LedgerError::RegistryDiffers(list.to_owned());
+        self.registries.iter().find(|registry| registry.list == list).ok_or_else(unknown)
+    }
+
+    /// Checks that the issuer's DID is on the ledger and lets a key sign credentials and transactions.
+    pub fn check_key(&self, signing: &Key) -> Result<(), LedgerError> {
+        let did = self.keys.did();
         let key = format!("did/{did}");
         let value = self.chain.state(&key)?.value.ok_or_else(|| LedgerError::UnknownDid(did.to_string()))?;
         let record = DidRecord::from_bytes(&value).map_err(|_| LedgerError::Unreadable(key))?;
-        let public = self.keys.signing.public();
-        let named = record.document.verification_key(&self.keys.method, Relationship::AssertionMethod);
+        let public = signing.public();
+        let named = record.document.verification_key(signing.method(), Relationship::AssertionMethod);
         let may_send = record.require_key(&public, Relationship::Authentication).is_ok();
         if may_send && named == Some(public) {
             return Ok(());
         }
-        Err(LedgerError::KeyNotInDocument { did: did.to_string(), method: self.keys.method.clone() })
+        Err(LedgerError::KeyNotInDocument { did: did.to_string(), method: signing.method().to_owned() })
+    }
+
+    /// Checks the key that signs.
+    pub fn check_active_key(&self) -> Result<(), LedgerError> {
+        self.check_key(&self.keys.active())
+    }
+
+    /// The DID document and its metadata as the ledger has them, for those who verify beside this program.
+    pub fn did_record(&self, did: &Did) -> Result<Option<DidRecord>, LedgerError> {
+        let key = format!("did/{did}");
+        let Some(value) = self.chain.state(&key)?.value else { return Ok(None) };
+        DidRecord::from_bytes(&value).map(Some).map_err(|_| LedgerError::Unreadable(key))
+    }
+
+    /// A schema of the ledger by its URN, `urn:aval:schema:…`.
+    pub fn schema(&self, urn: &str) -> Result<Option<SchemaRecord>, LedgerError> {
+        let Ok(hash) = SchemaHash::from_urn(urn) else { return Ok(None) };
+        let key = format!("schema/{hash}");
+        let Some(value) = self.chain.state(&key)?.value else { return Ok(None) };
+        serde_json::from_slice(&value).map(Some).map_err(|_| LedgerError::Unreadable(key))
     }
 
     /// The roles that the issuer may give in credentials of a type: those that every link of its chain of
     /// accreditations has, as the ledger has them now.
     pub fn accredited_roles(&self, credential_type: &str) -> Result<Vec<String>, LedgerError> {
         let question = Question {
-            subject: &self.keys.did,
+            subject: self.keys.did(),
             capacity: Capacity::Issue,
             credential_type: Some(credential_type),
             roles: &[],
@@ -260,89 +306,102 @@ impl Ledger {
             serde_json::from_slice(&value).map(Some).map_err(|_| LedgerError::Unreadable(key))
         };
         let chain = chain(&question, read)?.map_err(|broken| LedgerError::NotAccredited {
-            did: self.keys.did.to_string(),
+            did: self.keys.did().to_string(),
             credential_type: credential_type.to_owned(),
             reason: format!("{}: {}", broken.subject, broken.why.sentence()),
         })?;
         Ok(chain.roles(credential_type))
     }
 
-    /// Makes the status registry on the ledger unless it is there already.
-    pub fn ensure_registry(&self) -> Result<(), LedgerError> {
-        if self.has_registry()? {
+    /// Makes the status registries on the ledger unless they are there already.
+    pub fn ensure_registries(&self) -> Result<(), LedgerError> {
+        self.registries.iter().try_for_each(|registry| self.ensure_registry(registry))
+    }
+
+    fn ensure_registry(&self, registry: &Registry) -> Result<(), LedgerError> {
+        if self.has_registry(registry)? {
             return Ok(());
         }
         let action = Action::RegistryCreate(RegistryCreate {
-            registry: self.registry.name().to_owned(),
-            purpose: Purpose::Revocation,
+            registry: registry.id.name().to_owned(),
+            purpose: registry.purpose,
             bits: 1,
-            size: self.size,
-            lists: vec![self.list.clone()],
+            size: registry.size,
+            lists: vec![registry.list.clone()],
         });
         match self.send(&self.sign(action)?) {
-            // An earlier run may have sent one too.
-            Err(LedgerError::Refused { .. }) if self.has_registry()? => Ok(()),
+            // An earlier run or another instance may have sent one too.
+            Err(LedgerError::Refused { .. }) if self.has_registry(registry)? => Ok(()),
             other => other,
         }
     }
 
-    fn has_registry(&self) -> Result<bool, LedgerError> {
-        let key = format!("registry/{}", self.registry);
+    fn has_registry(&self, registry: &Registry) -> Result<bool, LedgerError> {
+        let key = format!("registry/{}", registry.id);
         let Some(value) = self.chain.state(&key)?.value else { return Ok(false) };
         let record: RegistryRecord =
             serde_json::from_slice(&value).map_err(|_| LedgerError::Unreadable(key))?;
-        let same = record.purpose == Purpose::Revocation
+        let same = record.purpose == registry.purpose
             && record.bits == 1
-            && record.size == self.size
-            && record.lists == std::slice::from_ref(&self.list);
-        if same { Ok(true) } else { Err(LedgerError::RegistryDiffers(self.registry.to_string())) }
+            && record.size == registry.size
+            && record.lists == std::slice::from_ref(&registry.list);
+        if same { Ok(true) } else { Err(LedgerError::RegistryDiffers(registry.id.to_string())) }
     }
 
-    /// Signs the transaction that sets the revocation bit of an index.
-    pub fn revocation(&self, index: u64) -> Result<SubmittedTransaction, LedgerError> {
-        let change = StatusChange { list: self.list.clone(), index, from: 0, to: 1 };
+    /// Signs the transaction that sets an entry of a list, from what it is now.
+    pub fn change(&self, list: &str, index: u64, value: bool) -> Result<SubmittedTransaction, LedgerError> {
+        let registry = self.registry(list)?;
+        let (from, to) = (u8::from(!value), u8::from(value));
+        let change = StatusChange { list: list.to_owned(), index, from, to };
         self.sign(Action::RegistryUpdate(RegistryUpdate {
-            registry: self.registry.clone(),
+            registry: registry.id.clone(),
             changes: vec![change],
         }))
     }
 
-    /// Whether the ledger has an index as revoked now, proven.
-    pub fn is_revoked(&self, index: u64) -> Result<bool, LedgerError> {
-        let chunk = self.chunk(index / CHUNK_BITS)?.value.unwrap_or_default();
+    /// Whether the ledger has an entry of a list set now, proven.
+    pub fn is_set(&self, list: &str, index: u64) -> Result<bool, LedgerError> {
+        let chunk = self.chunk(self.registry(list)?, index / CHUNK_BITS)?.value.unwrap_or_default();
         let within = index % CHUNK_BITS;
         let byte = usize::try_from(within / 8).ok().and_then(|at| chunk.get(at)).copied().unwrap_or_default();
         Ok(byte & (0x80 >> (within % 8)) != 0)
     }
 
-    /// The whole status list, proven chunk by chunk. The chunks may be of different blocks; because bits only rise,
-    /// none is older than the oldest of these blocks.
-    pub fn status_bits(&self) -> Result<StatusBits, LedgerError> {
+    /// A whole status list, proven chunk by chunk. The chunks may be of different blocks; none is older than the oldest
+    /// of these.
+    pub fn status_bits(&self, list: &str) -> Result<StatusBits, LedgerError> {
+        let registry = self.registry(list)?;
         let mut bits = Vec::new();
         let mut time_ms = u64::MAX;
-        for number in 0..u64::from(self.size).div_ceil(CHUNK_BITS) {
-            let entry = self.chunk(number)?;
+        for number in 0..u64::from(registry.size).div_ceil(CHUNK_BITS) {
+            let entry = self.chunk(registry, number)?;
             let mut chunk = entry.value.unwrap_or_default();
             chunk.resize(CHUNK_BYTES, 0);
             bits.extend_from_slice(&chunk);
             time_ms = time_ms.min(entry.time_ms);
         }
-        bits.truncate((self.size as usize).div_ceil(8));
+        bits.truncate((registry.size as usize).div_ceil(8));
         Ok(StatusBits { bits, time_ms })
     }
 
-    /// A chunk of the list (specs/wire.md, section 8).
-    fn chunk(&self, number: u64) -> Result<Entry, LedgerError> {
-        self.chain.state(&format!("status/{}/0/{number}", self.registry))
+    /// A chunk of a list (specs/wire.md, section 8).
+    fn chunk(&self, registry: &Registry, number: u64) -> Result<Entry, LedgerError> {
+        self.chain.state(&format!("status/{}/0/{number}", registry.id))
     }
 
     fn sign(&self, action: Action) -> Result<SubmittedTransaction, LedgerError> {
         let now_s = u64::try_from(now_s()).unwrap_or_default();
-        let sender = KeyId::new(self.keys.did.clone(), self.keys.signing.public());
+        let key = self.keys.active();
+        let sender = KeyId::new(self.keys.did().clone(), key.public());
         let nbf = now_s.saturating_sub(CLOCK_SKEW_S);
         TransactionBuilder::new(self.network.clone(), action, Uuid::new_v4(), nbf)
             .sender(sender)
-            .sign(&[&self.keys.signing])
+            .build()
+            .map_err(SignError::from)
+            .and_then(|unsigned| {
+                let signatures = unsigned.signatures(&*key)?;
+                unsigned.assemble(signatures)
+            })
             .map(|transaction| SubmittedTransaction::new(transaction, None))
             .map_err(|error| LedgerError::Sign(error.to_string()))
     }

@@ -11,7 +11,7 @@
 //!
 //! - [`config`] its home folder; [`cli`] its commands; [`service`] the running program
 //! - [`ledger`] reads with proofs, writes registry transactions; [`status_list`] the signed list
-//! - [`decisions`] what is offered, issued and revoked; [`public`] and [`admin`] the two HTTP sides; [`metrics`] counters
+//! - [`decisions`] what is offered and issued; [`status`] revoked or suspended; [`rotation`] which key signs; [`public`] and [`admin`] the two HTTP sides; [`metrics`] counters
 
 pub mod admin;
 pub mod cli;
@@ -20,7 +20,9 @@ pub mod decisions;
 pub mod ledger;
 pub mod metrics;
 pub mod public;
+pub mod rotation;
 pub mod service;
+pub mod status;
 pub mod status_list;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,91 +1,144 @@
-//! The issuer's key file: its DID and the key of its document. Keys that control the DID may be in it and are not read.
+//! Who signs: the issuer's DID, and one or more keys of its document, of which one is active.
 //!
-//! ```json
-//! {"did": "did:aval:…", "documentKeys": {"#key-1": {"algorithm": "EdDSA", "seed": "<base64url>"}}, "controlKeys": […]}
-//! ```
+//! A key file names the keys. A private key is in the file itself, or in a PKCS#11 module ([`module`]) that the file
+//! only points at. The file is sealed under a passphrase ([`file`]), or plain with mode 0600; one that others may read
+//! is refused. Secrets are wiped from memory and never shown, not even in the sentence that says why a file cannot be
+//! read.
 //!
-//! The file has mode 0600; a file that others may read is refused. Secrets are wiped from memory and never shown, not
-//! even in the sentence that says why a file cannot be read.
+//! Rotation: a further key is added to the file, the DID document comes to name it, then it is made the active one in
+//! the running service. Keys that signed earlier stay in the document, so what they signed stays verifiable.
+
+pub mod file;
+pub mod module;
+#[cfg(test)]
+mod tests;
 
 use crate::fault::Fault;
-use crate::home::require_private;
-use aval_codec::b64u;
 use aval_did::Did;
-use aval_did::key::{Algorithm, SigningKey};
-use serde::Deserialize;
-use std::collections::BTreeMap;
-use std::path::Path;
-use zeroize::{Zeroize as _, Zeroizing};
+use aval_did::key::{PublicKey, Signer, SignerError, SigningKey};
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
-const REMEDY: &str = "`aval-identityd issuer init --keys FILE` puts it there";
+/// One key of the issuer's document.
+pub struct Key {
+    method: String,
+    id: String,
+    public: PublicKey,
+    signer: Box<dyn Signer + Send + Sync>,
+}
 
-/// The issuer's identity with its private key.
+impl Key {
+    /// A key under the name that the DID document gives it, with its `#`.
+    pub fn new(did: &Did, method: &str, signer: Box<dyn Signer + Send + Sync>) -> Self {
+        let id = format!("{did}{method}");
+        Self { method: method.to_owned(), id, public: signer.public(), signer }
+    }
+
+    /// The verification method, with its `#`.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The DID URL of the verification method.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Signer for Key {
+    fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    fn try_sign(&self, message: &[u8]) -> Result<[u8; 64], SignerError> {
+        self.signer.try_sign(message)
+    }
+}
+
+/// Shows the public half.
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Key({} {})", self.id, self.public)
+    }
+}
+
+#[derive(Debug)]
+struct Ring {
+    keys: Vec<Arc<Key>>,
+    active: Arc<Key>,
+}
+
+/// The issuer's identity with its keys. They may change while it is used: whoever signs takes the active key once.
 #[derive(Debug)]
 pub struct IssuerKeys {
-    /// The issuer's DID, which the ledger accredits.
-    pub did: Did,
-    /// The verification method that signs credentials, with its `#`.
-    pub method: String,
-    /// The key of that method: it signs credentials and the issuer's transactions.
-    pub signing: SigningKey,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct KeyFile {
-    did: String,
-    document_keys: BTreeMap<String, Secret>,
-}
-
-#[derive(Deserialize)]
-struct Secret {
-    algorithm: String,
-    seed: String,
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.seed.zeroize();
-    }
+    did: Did,
+    ring: RwLock<Ring>,
+    source: Option<file::Source>,
 }
 
 impl IssuerKeys {
-    /// Reads the file; gives its text too, for a copy.
-    pub fn read(path: &Path) -> Result<(Self, Zeroizing<String>), Fault> {
-        require_private(path, REMEDY)?;
-        let text = std::fs::read_to_string(path).map_err(|error| Fault::of_file(path, &error, REMEDY))?;
-        let text = Zeroizing::new(text);
-        let keys = Self::parse(&text).map_err(|reason| {
-            Fault::failed(format!("{} is not an issuer's key file: {reason}", path.display()))
-        })?;
-        Ok((keys, text))
+    /// An issuer with one key in memory.
+    pub fn single(did: Did, method: &str, key: SigningKey) -> Self {
+        let active = Arc::new(Key::new(&did, method, Box::new(key)));
+        Self { ring: RwLock::new(Ring { keys: vec![active.clone()], active }), did, source: None }
     }
 
-    /// Reads the text of a key file. Of several document keys the first by name signs.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        // The reader's own message could quote a value, and values are secrets here.
-        let file: KeyFile = serde_json::from_str(text)
-            .map_err(|error| format!("line {}, column {} does not fit", error.line(), error.column()))?;
-        let did: Did = file.did.parse().map_err(|_| "`did` is not a did:aval")?;
-        let (method, secret) = file.document_keys.into_iter().next().ok_or("`documentKeys` is empty")?;
-        if !method.starts_with('#') || method.len() < 2 {
-            return Err("a document key must be named as in the document, with a # in front".to_owned());
+    /// An issuer with several keys; `None` if `active` names none of them.
+    pub fn several(did: Did, keys: Vec<Key>, active: &str) -> Option<Self> {
+        let keys: Vec<_> = keys.into_iter().map(Arc::new).collect();
+        let active = keys.iter().find(|key| key.method == active)?.clone();
+        Some(Self { did, ring: RwLock::new(Ring { keys, active }), source: None })
+    }
+
+    /// Reads the keys that a source names.
+    pub fn open(source: file::Source) -> Result<Self, Fault> {
+        let mut keys = source.read()?;
+        keys.source = Some(source);
+        Ok(keys)
+    }
+
+    /// The issuer's DID, which the ledger accredits.
+    pub fn did(&self) -> &Did {
+        &self.did
+    }
+
+    /// The key that signs from now on.
+    pub fn active(&self) -> Arc<Key> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).active.clone()
+    }
+
+    /// All keys at hand.
+    pub fn all(&self) -> Vec<Arc<Key>> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).keys.clone()
+    }
+
+    /// The key of a verification method.
+    pub fn named(&self, method: &str) -> Option<Arc<Key>> {
+        self.all().into_iter().find(|key| key.method == method)
+    }
+
+    /// Reads the source again, for keys that were added to it. The active key stays the same.
+    pub fn reload(&self) -> Result<(), Fault> {
+        let Some(source) = &self.source else { return Ok(()) };
+        let fresh = source.read()?;
+        if fresh.did != self.did {
+            return Err(Fault::failed("the key file is of another DID now: start the service again"));
         }
-        let algorithm =
-            Algorithm::from_name(&secret.algorithm).ok_or("the algorithm is neither EdDSA nor ES256")?;
-        let bytes = Zeroizing::new(b64u::decode(&secret.seed).unwrap_or_default());
-        let seed =
-            <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| "a seed is not 32 bytes in base64url")?;
-        let seed = Zeroizing::new(seed);
-        let signing = SigningKey::from_secret(algorithm, &seed).map_err(|_| "a seed is not a valid key")?;
-        Ok(Self { did, method, signing })
+        let keys = fresh.all();
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let active = ring.active.clone();
+        ring.keys = keys;
+        if !ring.keys.iter().any(|key| key.method == active.method) {
+            ring.keys.push(active);
+        }
+        Ok(())
     }
 
-    /// The DID URL of the signing method.
-    pub fn key_id(&self) -> String {
-        format!("{}{}", self.did, self.method)
+    /// Makes a key the active one; false if it is not at hand.
+    pub fn activate(&self, method: &str) -> bool {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(key) = ring.keys.iter().find(|key| key.method == method).cloned() else { return false };
+        ring.active = key;
+        true
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,7 @@
 
 use aval_codec::Hash;
 use aval_did::SigningKey;
+use aval_did::key;
 use uuid::Uuid;
 
 use super::{KeyId, Payload, Role, Signature, SignedTransaction, Signer, TransactionId, jws};
@@ -23,6 +24,9 @@ pub enum SignError {
     /// The key does not belong to any signer of the payload.
     #[error("the key belongs to none of the signers")]
     KeyUnexpected,
+    /// The key did not sign.
+    #[error(transparent)]
+    Key(#[from] key::SignerError),
 }
 
 impl SignError {
@@ -32,6 +36,7 @@ impl SignError {
             Self::Refused(reject) => reject.code(),
             Self::KeyMissing(_) => "sign.key_missing",
             Self::KeyUnexpected => "sign.key_unexpected",
+            Self::Key(_) => "sign.key",
         }
     }
 }
@@ -129,7 +134,7 @@ impl UnsignedTransaction {
     }
 
     /// The signatures of the signers who have this key; usually one.
-    pub fn signatures(&self, key: &SigningKey) -> Result<Vec<Signature>, SignError> {
+    pub fn signatures(&self, key: &dyn key::Signer) -> Result<Vec<Signature>, SignError> {
         let public = key.public();
         let algorithm = public.algorithm();
         let signatures: Vec<Signature> = self
@@ -139,10 +144,10 @@ impl UnsignedTransaction {
             .filter(|signer| signer.kid.key() == public)
             .map(|signer| {
                 let header = jws::header(signer);
-                let bytes = key.sign(&jws::signing_input(&header, &self.bytes));
-                Signature { header, algorithm, bytes }
+                let bytes = key.try_sign(&jws::signing_input(&header, &self.bytes))?;
+                Ok(Signature { header, algorithm, bytes })
             })
-            .collect();
+            .collect::<Result<_, SignError>>()?;
         if signatures.is_empty() { Err(SignError::KeyUnexpected) } else { Ok(signatures) }
     }
 
@@ -162,7 +167,7 @@ impl UnsignedTransaction {
 
     /// Signs with all keys at hand.
     pub fn sign(self, keys: &[&SigningKey]) -> Result<SignedTransaction, SignError> {
-        let signatures = keys.iter().map(|key| self.signatures(key)).collect::<Result<Vec<_>, _>>()?;
+        let signatures = keys.iter().map(|key| self.signatures(*key)).collect::<Result<Vec<_>, _>>()?;
         self.assemble(signatures.into_iter().flatten().collect())
     }
 }

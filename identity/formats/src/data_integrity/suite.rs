@@ -1,0 +1,94 @@
+//! The cryptosuites: what is hashed, with what, for which keys.
+
+use crate::{FormatError, KeyType, VerificationKey, jcs};
+use aval_linked_data::Hash;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256, Sha384};
+
+/// A cryptosuite, or the one older kind of proof that is still verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Suite {
+    /// EdDSA over RDF.
+    EddsaRdfc2022,
+    /// EdDSA over canonical JSON.
+    EddsaJcs2022,
+    /// ECDSA over RDF, P-256 and P-384.
+    EcdsaRdfc2019,
+    /// ECDSA over canonical JSON, P-256 and P-384.
+    EcdsaJcs2019,
+    /// The proof type before cryptosuites had names. Verified, and made only for those who know nothing newer.
+    Ed25519Signature2020,
+}
+
+impl Suite {
+    /// All of them.
+    pub const ALL: [Suite; 5] = [
+        Suite::EddsaRdfc2022,
+        Suite::EddsaJcs2022,
+        Suite::EcdsaRdfc2019,
+        Suite::EcdsaJcs2019,
+        Suite::Ed25519Signature2020,
+    ];
+
+    /// Its name; for the oldest that of the proof type.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Suite::EddsaRdfc2022 => "eddsa-rdfc-2022",
+            Suite::EddsaJcs2022 => "eddsa-jcs-2022",
+            Suite::EcdsaRdfc2019 => "ecdsa-rdfc-2019",
+            Suite::EcdsaJcs2019 => "ecdsa-jcs-2019",
+            Suite::Ed25519Signature2020 => "Ed25519Signature2020",
+        }
+    }
+
+    /// The suite of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|suite| suite.name() == name)
+    }
+
+    /// True where JSON is hashed, false where RDF is.
+    pub const fn is_jcs(self) -> bool {
+        matches!(self, Suite::EddsaJcs2022 | Suite::EcdsaJcs2019)
+    }
+
+    /// Checks that a key is of a type that the suite has.
+    pub fn check_key(self, key: &VerificationKey) -> Result<(), FormatError> {
+        let fits = match self {
+            Suite::EddsaRdfc2022 | Suite::EddsaJcs2022 | Suite::Ed25519Signature2020 => {
+                key.kind() == KeyType::Ed25519
+            }
+            Suite::EcdsaRdfc2019 | Suite::EcdsaJcs2019 => key.kind() != KeyType::Ed25519,
+        };
+        if fits { Ok(()) } else { Err(FormatError::Algorithm("proof")) }
+    }
+}
+
+/// What is signed: the hash of the proof's configuration, then that of the document.
+pub(super) fn hash_data(
+    suite: Suite,
+    unsecured: &Map<String, Value>,
+    config: &Map<String, Value>,
+    kind: KeyType,
+) -> Result<Vec<u8>, FormatError> {
+    let (config, document) = if suite.is_jcs() {
+        (jcs::canonicalize_object(config)?, jcs::canonicalize_object(unsecured)?)
+    } else {
+        let hash = if kind == KeyType::P384 { Hash::Sha384 } else { Hash::Sha256 };
+        let mut config = config.clone();
+        if let Some(context) = unsecured.get("@context") {
+            config.insert("@context".to_owned(), context.clone());
+        }
+        let canonical = |members: Map<String, Value>| {
+            aval_linked_data::canonicalize(&Value::Object(members), hash).map(String::into_bytes)
+        };
+        (canonical(config)?, canonical(unsecured.clone())?)
+    };
+    Ok([digest(kind, &config), digest(kind, &document)].concat())
+}
+
+fn digest(kind: KeyType, bytes: &[u8]) -> Vec<u8> {
+    match kind {
+        KeyType::Ed25519 | KeyType::P256 => Sha256::digest(bytes).to_vec(),
+        KeyType::P384 => Sha384::digest(bytes).to_vec(),
+    }
+}
