@@ -185,7 +185,9 @@ fn proof_says(item: &Item, signer: &SigningParty, expectation: &Expectation) -> 
             // The suites over canonical JSON sign the contexts of the proof, and let more follow in the document: those
             // would give what was signed another meaning.
             let of_proof = proof.value.get("@context");
-            if of_proof.is_some_and(|signed| list(signed) != secured.document.get("@context").map(list).unwrap_or_default()) {
+            if of_proof.is_some_and(|signed| {
+                list(signed) != secured.document.get("@context").map(list).unwrap_or_default()
+            }) {
                 return Err(FormatError::ProofContext);
             }
             proof.check(&Expected { purpose, challenge, domain, now_s, skew_s })

@@ -5,6 +5,7 @@ use super::service;
 use crate::fault::Fault;
 use crate::home::write_new;
 use crate::keys::IssuerKeys;
+use crate::keys::file::Source;
 use aval_codec::b64u;
 use clap::{Args, Subcommand};
 use rand::RngExt as _;
@@ -83,7 +84,10 @@ fn init(args: InitArgs) -> Result<(), Fault> {
     config.validate().map_err(Fault::usage)?;
     aval_client::NodeClient::new(&config.node, &aval_client::ClientOptions::default())
         .map_err(|error| Fault::usage(error.to_string()))?;
-    let keys = args.endorser_keys.as_deref().map(IssuerKeys::read).transpose()?;
+    let keys = args.endorser_keys.as_deref().map(Source::plain);
+    // What cannot be used later is refused now.
+    let endorser = keys.clone().map(IssuerKeys::open).transpose()?;
+    let keys = keys.map(|source| source.text()).transpose()?;
     let genesis = fs::read(&args.genesis).map_err(|error| {
         Fault::of_file(&args.genesis, &error, "give the network's genesis file with --genesis")
     })?;
@@ -91,7 +95,7 @@ fn init(args: InitArgs) -> Result<(), Fault> {
         Fault::failed(format!("{} is not a genesis file: {error}", args.genesis.display()))
     })?;
     home.prepare()?;
-    if let Some((_, text)) = &keys {
+    if let Some(text) = &keys {
         write_new(&home.keys(), text.as_bytes(), 0o600)?;
     }
     write_new(&home.genesis(), &genesis, 0o644)?;
@@ -101,7 +105,7 @@ fn init(args: InitArgs) -> Result<(), Fault> {
     let summary = serde_json::json!({
         "genesis": trusted.hash().to_string(),
         "endpoint": format!("http://{}/1.0/identifiers/", config.listen),
-        "endorser": keys.map(|(keys, _)| keys.did.to_string()),
+        "endorser": endorser.map(|keys| keys.did().to_string()),
     });
     println!("{summary:#}");
     Ok(())

@@ -5,6 +5,7 @@ use super::endorser::FileEndorser;
 use super::public;
 use crate::fault::Fault;
 use crate::keys::IssuerKeys;
+use crate::keys::file::Source;
 use crate::server::{self, Bounds};
 use crate::stop;
 use aval_client::{ClientOptions, FileCheckpoints, NodeClient, TrustedGenesis, VerifyingClient};
@@ -51,7 +52,7 @@ pub fn start(home: &Home, exit_with_parent: bool) -> Result<(), Fault> {
     let config = Config::read(home)?;
     let token = home.read_admin_token()?;
     let endorser: Option<Box<dyn Endorser>> = match config.registrar && home.keys().exists() {
-        true => Some(Box::new(FileEndorser(IssuerKeys::read(&home.keys())?.0))),
+        true => Some(Box::new(FileEndorser(IssuerKeys::open(Source::plain(&home.keys()))?))),
         false => None,
     };
     let parts = Parts::open(&config, home.read_genesis()?, &home.checkpoint(), endorser)?;
