@@ -2,3 +2,5 @@ pub(crate) mod support;
 
 mod jcs_suites;
 mod keys;
+mod rdf_suites;
+mod selective;

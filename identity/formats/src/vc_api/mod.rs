@@ -190,6 +190,8 @@ impl VerifyRequest {
             let value = match &self.input {
                 Input::Json(document) => document.clone(),
                 Input::Text(text) => Value::String(text.clone()),
+                // A request in JSON holds nothing binary.
+                Input::Binary(_) => Value::Null,
             };
             members.insert(name.to_owned(), value);
         }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::verifier::tests::world::*;
 use crate::verifier::Evidence;
+use crate::verifier::tests::world::*;
 
 fn limits() -> Limits {
     Limits::default()
@@ -41,7 +41,10 @@ fn a_good_credential_gets_200_and_a_bad_one_400_with_the_reason() {
     let forged = with(good(), "/credentialSubject/degree", json!("Master of Arts"));
     let reply = verify(json!({"verifiableCredential": forged}));
     assert_eq!((reply.status, &reply.body["verified"]), (400, &json!(false)));
-    assert_eq!(reply.body["problemDetails"][0]["type"], "https://www.w3.org/TR/vc-data-model#CRYPTOGRAPHIC_SECURITY_ERROR");
+    assert_eq!(
+        reply.body["problemDetails"][0]["type"],
+        "https://www.w3.org/TR/vc-data-model#CRYPTOGRAPHIC_SECURITY_ERROR"
+    );
     assert!(reply.body["checks"].as_array().unwrap().len() > 4);
 }
 
@@ -83,7 +86,8 @@ fn whatever_the_public_suite_breaks_in_a_credential_gets_400() {
 
 #[test]
 fn what_cannot_be_reached_gets_422_and_is_not_called_invalid() {
-    let request = VerifyRequest::credential(&body(json!({"verifiableCredential": good()})), limits()).unwrap();
+    let request =
+        VerifyRequest::credential(&body(json!({"verifiableCredential": good()})), limits()).unwrap();
     let answer =
         request.start(Expectation::at(NOW_S)).run(|_| Evidence::Unavailable("the network is down".into()));
     let reply = request.reply(&answer);
@@ -98,8 +102,14 @@ fn a_request_that_is_not_understood_is_refused() {
         (json!({"verifiableCredential": good(), "options": {"checks": ["nothing"]}}), unknown),
         (json!({"verifiableCredential": good(), "verifiablePresentation": {}}), unknown),
         (json!({"verifiableCredential": good(), "options": {"returnPresentation": true}}), unknown),
-        (json!({"verifiableCredential": good(), "options": {"challenge": 7}}), "urn:aval:error:request.member"),
-        (json!({"verifiableCredential": good(), "options": {"returnResults": "yes"}}), "urn:aval:error:request.member"),
+        (
+            json!({"verifiableCredential": good(), "options": {"challenge": 7}}),
+            "urn:aval:error:request.member",
+        ),
+        (
+            json!({"verifiableCredential": good(), "options": {"returnResults": "yes"}}),
+            "urn:aval:error:request.member",
+        ),
         (json!({"verifiableCredential": good(), "options": []}), "urn:aval:error:request.member"),
         (json!({"verifiableCredential": 7}), "urn:aval:error:request.member"),
         (json!({}), "urn:aval:error:request.member"),
@@ -117,12 +127,16 @@ fn a_request_that_is_not_understood_is_refused() {
 #[test]
 fn a_presentation_gets_200_once_it_was_verified_whatever_came_out() {
     let document = vp_di(&presentation(&[good()]), &vp_options(HOLDER), HOLDER);
-    let options = json!({"challenge": NONCE, "domain": VERIFIER, "returnPresentation": true, "returnResults": true});
+    let options =
+        json!({"challenge": NONCE, "domain": VERIFIER, "returnPresentation": true, "returnResults": true});
     let reply = verify_presentation(json!({"verifiablePresentation": document, "options": options}));
     assert_eq!((reply.status, &reply.body["verified"]), (200, &json!(true)));
     assert_eq!(reply.body["verifiablePresentation"], document);
     let results = &reply.body["results"];
-    assert_eq!(results["presentation"]["challenge"][0], json!({"check": "challenge", "verified": true, "input": NONCE}));
+    assert_eq!(
+        results["presentation"]["challenge"][0],
+        json!({"check": "challenge", "verified": true, "input": NONCE})
+    );
     assert_eq!(results["credentials"].as_array().unwrap().len(), 1);
     assert_eq!(results["credentials"][0]["results"]["credentialStatus"][0]["verified"], json!(true));
     let replayed = json!({"challenge": "another", "domain": VERIFIER});
@@ -143,7 +157,10 @@ fn a_presentation_that_nobody_signed_is_only_as_good_as_what_is_in_it() {
     let reply = verify_presentation(json!({"presentation": presentation(&[forged])}));
     assert_eq!(reply.body["verified"], json!(false));
     let reply = verify_presentation(json!({"verifiablePresentation": presentation(&[good()])}));
-    assert_eq!((&reply.body["verified"], &reply.body["errors"][0]["code"]), (&json!(false), &json!("proof.missing")));
+    assert_eq!(
+        (&reply.body["verified"], &reply.body["errors"][0]["code"]),
+        (&json!(false), &json!("proof.missing"))
+    );
 }
 
 fn issue(value: Value) -> Result<IssueRequest, RequestError> {
@@ -152,7 +169,8 @@ fn issue(value: Value) -> Result<IssueRequest, RequestError> {
 
 #[test]
 fn a_request_to_issue_is_read_by_the_rules_of_its_version() {
-    let request = issue(json!({"credential": credential(), "options": {"mandatoryPointers": ["/issuer"]}})).unwrap();
+    let request =
+        issue(json!({"credential": credential(), "options": {"mandatoryPointers": ["/issuer"]}})).unwrap();
     assert_eq!((request.version, request.issuer()), (Version::V2, Some(ISSUER)));
     assert_eq!(request.credential_id.as_deref(), credential()["id"].as_str());
     assert_eq!(request.mandatory_pointers, ["/issuer"]);
@@ -197,8 +215,10 @@ fn a_request_to_issue_what_is_no_credential_is_refused() {
 #[test]
 fn a_request_to_change_a_status_is_read() {
     let read = |value: Value| StatusRequest::read(&body(value), limits());
-    let entry = json!({"type": "BitstringStatusListEntry", "statusPurpose": "revocation", "statusListIndex": "7"});
-    let request = read(json!({"credentialId": "urn:uuid:1", "credentialStatus": entry, "status": true})).unwrap();
+    let entry =
+        json!({"type": "BitstringStatusListEntry", "statusPurpose": "revocation", "statusListIndex": "7"});
+    let request =
+        read(json!({"credentialId": "urn:uuid:1", "credentialStatus": entry, "status": true})).unwrap();
     assert_eq!((request.purpose.as_str(), request.index, request.status), ("revocation", Some(7), true));
     assert!(read(json!({"credentialStatus": entry})).is_err());
     assert!(read(json!({"credentialId": "urn:uuid:1"})).is_err());

@@ -40,6 +40,7 @@ pub use evidence::{Accreditation, Evidence, Resolution, Want};
 pub use lists::KnownList;
 pub use secured::Input;
 
+use crate::Contexts;
 use crate::json::Limits;
 use item::{Item, Role};
 use std::collections::BTreeMap;
@@ -77,7 +78,7 @@ pub enum HolderPolicy {
 }
 
 /// What the verifier expects. Start with [`Expectation::at`] and change what is different.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Expectation {
     /// Now, in unix seconds.
     pub now_s: i64,
@@ -105,6 +106,8 @@ pub struct Expectation {
     pub status_entries_min: u64,
     /// How large and deep a secured form may be.
     pub limits: Limits,
+    /// The contexts of linked data that are known; those that ship inside, if not said otherwise.
+    pub contexts: Option<Arc<Contexts>>,
 }
 
 impl Expectation {
@@ -124,7 +127,12 @@ impl Expectation {
             status_required: false,
             status_entries_min: crate::status::ENTRIES_MIN,
             limits: Limits::default(),
+            contexts: None,
         }
+    }
+
+    fn contexts(&self) -> &Contexts {
+        self.contexts.as_deref().unwrap_or_else(|| Contexts::shipped())
     }
 }
 

@@ -69,7 +69,8 @@ fn a_good_sd_jwt_is_verified_with_its_key_binding() {
     let Verdict::Verified(verified) = &answer.verdict else { panic!("not verified") };
     assert_eq!(verified.credentials()[0].format(), "dc+sd-jwt");
     // Issued and not yet presented: there is nobody to bind it to.
-    let issued = Facts::new().verify(Kind::Credential, &Input::Text(sd_jwt(&claims())), Expectation::at(NOW_S));
+    let issued =
+        Facts::new().verify(Kind::Credential, &Input::Text(sd_jwt(&claims())), Expectation::at(NOW_S));
     assert_verified(&issued);
 }
 
@@ -184,7 +185,10 @@ fn messages_and_refresh_do_not_invalidate() {
         size: 2,
         messages,
     };
-    let both = json!([entry.to_value(), crate::status::BitstringEntry { purpose: "refresh".into(), ..entry }.to_value()]);
+    let both = json!([
+        entry.to_value(),
+        crate::status::BitstringEntry { purpose: "refresh".into(), ..entry }.to_value()
+    ]);
     let input = Input::Json(di(&with(credential(), "/credentialStatus", both), ISSUER));
     let answer = facts.verify(Kind::Credential, &input, Expectation::at(NOW_S));
     assert_verified(&answer);
@@ -225,10 +229,11 @@ fn nothing_is_asked_for_on_the_word_of_a_document_that_is_not_verified() {
     forged["credentialSubject"]["degree"] = json!("Master of Arts");
     let mut asked = Vec::new();
     let facts = Facts::new();
-    let answer = Verification::new(Kind::Credential, &Input::Json(forged), Expectation::at(NOW_S)).run(|want| {
-        asked.push(want.clone());
-        facts.supply(want)
-    });
+    let answer =
+        Verification::new(Kind::Credential, &Input::Json(forged), Expectation::at(NOW_S)).run(|want| {
+            asked.push(want.clone());
+            facts.supply(want)
+        });
     assert_eq!(asked, [Want::Did { did: ISSUER.into(), at_s: None }]);
     assert_eq!((answer.outcome(), answer.exit_code()), ("invalid", 3));
 }
@@ -257,7 +262,8 @@ fn a_verdict_wins_over_what_could_not_be_checked() {
 
 #[test]
 fn no_check_repeats_a_claim() {
-    let input = Input::Json(di(&with(credential(), "/credentialSubject/degree", json!("Doctor Secretus")), ISSUER));
+    let input =
+        Input::Json(di(&with(credential(), "/credentialSubject/degree", json!("Doctor Secretus")), ISSUER));
     let answer = Facts::new().verify(Kind::Credential, &input, Expectation::at(NOW_S));
     assert_eq!(answer.errors()[0].code, "schema.violated");
     assert!(!answer.to_json().to_string().contains("Secretus"));
@@ -271,8 +277,41 @@ fn a_list_of_2_to_the_20_entries_is_looked_up() {
     let signed = list.to_credential(LIST, ISSUER, &date(NOW_S - 600), &date(NOW_S + 600)).unwrap();
     facts.lists.insert((false, LIST.into()), sign_list(&signed, ISSUER));
     for (index, verified) in [(5, true), ((1 << 20) - 1, false)] {
-        let input = Input::Json(di(&with(credential(), "/credentialStatus", entry("revocation", index)), ISSUER));
+        let input =
+            Input::Json(di(&with(credential(), "/credentialStatus", entry("revocation", index)), ISSUER));
         let answer = facts.verify(Kind::Credential, &input, Expectation::at(NOW_S));
         assert_eq!(answer.is_verified(), verified, "{:#}", answer.to_json());
+    }
+}
+
+#[test]
+fn a_credential_in_cose_and_a_list_as_a_cwt_are_verified() {
+    use crate::cose;
+    let sign = |credential: &Value| cose::sign_credential(credential, &method(ISSUER), &key(ISSUER)).unwrap();
+    let facts = Facts::new();
+    let credential = with(credential(), "/iat", json!(SIGNED_S));
+    let good = Input::read(&sign(&credential), crate::json::Limits::default()).unwrap();
+    assert!(matches!(good, Input::Binary(_)));
+    assert_verified(&facts.verify(Kind::Credential, &good, Expectation::at(NOW_S)));
+    for (at, byte) in sign(&credential).into_iter().enumerate() {
+        let mut changed = sign(&credential);
+        changed[at] = byte ^ 1;
+        let answer = facts.verify(Kind::Credential, &Input::Binary(changed), Expectation::at(NOW_S));
+        assert!(!answer.is_verified(), "byte {at}");
+    }
+    for (index, outcome) in [(5, "verified"), (7, "invalid")] {
+        let status = crate::status::TokenEntry { uri: TOKENS.into(), index }.to_value();
+        let credential = with(with(credential.clone(), "/credentialStatus", Value::Null), "/status", status);
+        let claims = crate::status::TokenListClaims { issued_s: NOW_S - 10, ..tokens() }.to_cbor().unwrap();
+        let list =
+            cose::sign("application/statuslist+cwt", None, method(ISSUER).as_bytes(), &claims, &key(ISSUER));
+        let list = list.unwrap();
+        let input = Input::Binary(sign(&credential));
+        let answer =
+            Verification::new(Kind::Credential, &input, Expectation::at(NOW_S)).run(|want| match want {
+                Want::StatusList { token: true, .. } => Evidence::StatusList(list.clone()),
+                other => facts.supply(other),
+            });
+        assert_eq!(answer.outcome(), outcome, "{:#}", answer.to_json());
     }
 }

@@ -80,7 +80,11 @@ fn a_letter_changed_anywhere_in_a_proved_document_is_never_verified() {
         bytes[at] = if bytes[at] == b'x' { b'y' } else { b'x' };
         let Ok(input) = Input::read(&bytes, Limits::default()) else { continue };
         let answer = facts.verify(Kind::Credential, &input, Expectation::at(NOW_S));
-        assert!(!answer.is_verified(), "byte {at}: {}", String::from_utf8_lossy(&bytes[at.saturating_sub(20)..]));
+        assert!(
+            !answer.is_verified(),
+            "byte {at}: {}",
+            String::from_utf8_lossy(&bytes[at.saturating_sub(20)..])
+        );
     }
 }
 

@@ -19,7 +19,9 @@ fn text(value: &Value) -> String {
         match value {
             Value::Object(members) => {
                 let members: BTreeMap<_, _> = members.iter().collect();
-                Value::Object(members.into_iter().map(|(name, value)| (name.clone(), sorted(value))).collect())
+                Value::Object(
+                    members.into_iter().map(|(name, value)| (name.clone(), sorted(value))).collect(),
+                )
             }
             Value::Array(elements) => elements.iter().map(sorted).collect(),
             other => other.clone(),
@@ -36,7 +38,8 @@ fn to_json(case: &Case) -> Value {
         Value::String(_) => json!({"did": did, "at": at, "deactivated": true}),
         document => json!({"did": did, "at": at, "document": document}),
     });
-    let lists = facts.lists.iter().map(|((token, uri), text)| json!({"uri": uri, "token": token, "content": text}));
+    let lists =
+        facts.lists.iter().map(|((token, uri), text)| json!({"uri": uri, "token": token, "content": text}));
     let schemas = facts.schemas.iter().map(|(uri, text)| json!({"uri": uri, "content": text}));
     let accreditations = facts.accreditations.iter().map(|((issuer, kind, at), found)| match found {
         Ok(chain) => json!({"issuer": issuer, "type": kind, "at": at, "chain": chain}),
@@ -46,7 +49,7 @@ fn to_json(case: &Case) -> Value {
     json!({
         "wrong": case.wrong,
         "kind": if case.kind == Kind::Credential { "credential" } else { "presentation" },
-        "input": match &case.input { Input::Json(document) => document.clone(), Input::Text(text) => json!(text) },
+        "input": match &case.input { Input::Json(document) => document.clone(), Input::Text(text) => json!(text), Input::Binary(_) => panic!("no vector is binary") },
         "expectation": {
             "now": expectation.now_s,
             "challenge": expectation.challenge,
@@ -150,7 +153,11 @@ fn the_files_are_those_that_the_cases_make() {
     }
     assert!(wrong.is_empty(), "out of date; run the tests with AVAL_GENERATE=1: {wrong:?}");
     let kept: BTreeSet<String> = files().into_keys().collect();
-    assert_eq!(kept, names.into_iter().map(str::to_owned).collect(), "files without a case, or cases without a file");
+    assert_eq!(
+        kept,
+        names.into_iter().map(str::to_owned).collect(),
+        "files without a case, or cases without a file"
+    );
 }
 
 #[test]

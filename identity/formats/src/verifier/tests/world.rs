@@ -5,7 +5,9 @@ use crate::data_integrity::{self, ProofOptions, Suite};
 use crate::jose::sd_jwt::{self, DC_SD_JWT, KeyBindingDraft};
 use crate::jose::{self, VC_JWT, VP_JWT};
 use crate::status::{BitstringEntry, BitstringList, TokenEntry, TokenList, TokenListClaims};
-use crate::verifier::{Accreditation, Answer, Evidence, Expectation, Input, Kind, Resolution, Verification, Want};
+use crate::verifier::{
+    Accreditation, Answer, Evidence, Expectation, Input, Kind, Resolution, Verification, Want,
+};
 use crate::{KeyType, SigningKey, date};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -103,8 +105,12 @@ impl Facts {
             Want::Accreditation { issuer, credential_type, at_s } => {
                 match self.accreditations.get(&(issuer.clone(), credential_type.clone(), *at_s)) {
                     None => unavailable(),
-                    Some(Ok(chain)) => Evidence::Accreditation(Accreditation::Accredited { chain: chain.clone() }),
-                    Some(Err(reason)) => Evidence::Accreditation(Accreditation::Refused { reason: reason.clone() }),
+                    Some(Ok(chain)) => {
+                        Evidence::Accreditation(Accreditation::Accredited { chain: chain.clone() })
+                    }
+                    Some(Err(reason)) => {
+                        Evidence::Accreditation(Accreditation::Refused { reason: reason.clone() })
+                    }
                 }
             }
         }

@@ -64,7 +64,12 @@ fn proofs() -> Vec<Case> {
             with(good(), "/proof/created", json!(date(SIGNED_S + 1))),
             "signature",
         ),
-        case("created-missing", "the signed `created` was taken out", with(good(), "/proof/created", Value::Null), "signature"),
+        case(
+            "created-missing",
+            "the signed `created` was taken out",
+            with(good(), "/proof/created", Value::Null),
+            "signature",
+        ),
         case(
             "one-proof-of-a-set-is-forged",
             "the first proof of the set is good, the second is not",
@@ -72,7 +77,12 @@ fn proofs() -> Vec<Case> {
             "signature",
         ),
         case("no-proof", "nobody signed the credential", credential(), "proof.missing"),
-        case("empty-proof-set", "the list of proofs is empty", with(good(), "/proof", json!([])), "proof.missing"),
+        case(
+            "empty-proof-set",
+            "the list of proofs is empty",
+            with(good(), "/proof", json!([])),
+            "proof.missing",
+        ),
         case(
             "proof-value-missing",
             "the proof has no value",
@@ -91,7 +101,12 @@ fn proofs() -> Vec<Case> {
 
 fn shapes() -> Vec<Case> {
     vec![
-        case("expired", "the credential expired yesterday", signed("/validUntil", json!(date(NOW_S - 86_400))), "credential.expired"),
+        case(
+            "expired",
+            "the credential expired yesterday",
+            signed("/validUntil", json!(date(NOW_S - 86_400))),
+            "credential.expired",
+        ),
         case(
             "not-valid-yet",
             "the credential is valid from tomorrow on",
@@ -105,8 +120,18 @@ fn shapes() -> Vec<Case> {
             signed("/type", json!(["VerifiablePresentation"])),
             "data_model.type",
         ),
-        case("no-subject", "the credential is about nobody", signed("/credentialSubject", Value::Null), "data_model.subject"),
-        case("no-issuer", "the credential names no issuer", signed("/issuer", Value::Null), "data_model.issuer"),
+        case(
+            "no-subject",
+            "the credential is about nobody",
+            signed("/credentialSubject", Value::Null),
+            "data_model.subject",
+        ),
+        case(
+            "no-issuer",
+            "the credential names no issuer",
+            signed("/issuer", Value::Null),
+            "data_model.issuer",
+        ),
         case(
             "no-context",
             "the credential has no context",
@@ -116,10 +141,21 @@ fn shapes() -> Vec<Case> {
         case(
             "contexts-in-the-wrong-order",
             "the first context is not that of the data model",
-            signed("/@context", json!(["https://www.w3.org/ns/credentials/examples/v2", "https://www.w3.org/ns/credentials/v2"])),
+            signed(
+                "/@context",
+                json!([
+                    "https://www.w3.org/ns/credentials/examples/v2",
+                    "https://www.w3.org/ns/credentials/v2"
+                ]),
+            ),
             "data_model.context",
         ),
-        case("date-without-zone", "a date has no time zone", signed("/validFrom", json!("2026-01-01T00:00:00")), "data_model.date"),
+        case(
+            "date-without-zone",
+            "a date has no time zone",
+            signed("/validFrom", json!("2026-01-01T00:00:00")),
+            "data_model.date",
+        ),
         case(
             "not-of-the-expected-type",
             "the verifier relies on another type than the credential has",
@@ -175,10 +211,16 @@ fn accreditations() -> Vec<Case> {
         }
     }
     let stranger = with(with(credential(), "/issuer", json!(STRANGER)), "/credentialStatus", Value::Null);
-    let required = |case: Case| case.expecting(|expected| expected.accreditation = AccreditationPolicy::Required);
+    let required =
+        |case: Case| case.expecting(|expected| expected.accreditation = AccreditationPolicy::Required);
     vec![
-        case("not-accredited-any-more", "the issuer's accreditation was revoked since", good(), "accreditation.now")
-            .facts(refused(None, "revoked")),
+        case(
+            "not-accredited-any-more",
+            "the issuer's accreditation was revoked since",
+            good(),
+            "accreditation.now",
+        )
+        .facts(refused(None, "revoked")),
         case(
             "accreditation-outlives-its-parent",
             "the body that accredited the issuer is not accredited itself any more",
@@ -223,8 +265,13 @@ fn accreditations() -> Vec<Case> {
             signed("/type", json!(["VerifiableCredential"])),
             "accreditation.type",
         )),
-        case("ledger-unavailable", "the ledger cannot be asked at the moment", good(), "accreditation.unavailable")
-            .undecided()
-            .facts(|facts| facts.accreditations.clear()),
+        case(
+            "ledger-unavailable",
+            "the ledger cannot be asked at the moment",
+            good(),
+            "accreditation.unavailable",
+        )
+        .undecided()
+        .facts(|facts| facts.accreditations.clear()),
     ]
 }

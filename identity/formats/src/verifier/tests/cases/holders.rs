@@ -45,10 +45,30 @@ fn replays() -> Vec<Case> {
     let document = presentation(&[good()]);
     let jwt = |nonce: &str, audience: &str| vp_jwt(&document, &claims_of(nonce, audience), HOLDER);
     vec![
-        case("challenge-of-another-session", "the presentation was made for another challenge", signed(|options| options.challenge = Some("another".into())), "proof.challenge"),
-        case("challenge-missing", "the presentation was made for no challenge", signed(|options| options.challenge = None), "proof.challenge"),
-        case("domain-of-another-verifier", "the presentation was made for another verifier", signed(|options| options.domain = vec!["https://other.example".into()]), "proof.domain"),
-        case("domain-missing", "the presentation was made for no verifier", signed(|options| options.domain = Vec::new()), "proof.domain"),
+        case(
+            "challenge-of-another-session",
+            "the presentation was made for another challenge",
+            signed(|options| options.challenge = Some("another".into())),
+            "proof.challenge",
+        ),
+        case(
+            "challenge-missing",
+            "the presentation was made for no challenge",
+            signed(|options| options.challenge = None),
+            "proof.challenge",
+        ),
+        case(
+            "domain-of-another-verifier",
+            "the presentation was made for another verifier",
+            signed(|options| options.domain = vec!["https://other.example".into()]),
+            "proof.domain",
+        ),
+        case(
+            "domain-missing",
+            "the presentation was made for no verifier",
+            signed(|options| options.domain = Vec::new()),
+            "proof.domain",
+        ),
         case(
             "presentation-proof-expired",
             "the proof of the presentation has expired",
@@ -61,8 +81,18 @@ fn replays() -> Vec<Case> {
             signed(|options| options.proof_purpose = "assertionMethod".into()),
             "proof.purpose",
         ),
-        text("nonce-of-another-session", "the token was made for another nonce", jwt("another", VERIFIER), "key_binding.nonce"),
-        text("audience-of-another-verifier", "the token was made for another verifier", jwt(NONCE, "https://other.example"), "key_binding.audience"),
+        text(
+            "nonce-of-another-session",
+            "the token was made for another nonce",
+            jwt("another", VERIFIER),
+            "key_binding.nonce",
+        ),
+        text(
+            "audience-of-another-verifier",
+            "the token was made for another verifier",
+            jwt(NONCE, "https://other.example"),
+            "key_binding.audience",
+        ),
         text(
             "presentation-token-without-audience",
             "the token was made for nobody",
@@ -79,12 +109,42 @@ fn contents() -> Vec<Case> {
     let link = json!("https://university.example/credentials/1");
     let envelope = with(enveloped(&jwt(&credential(), ISSUER)), "/id", json!("data:text/plain,hello"));
     vec![
-        case("forged-credential-inside", "the presentation is good, a credential in it is forged", of(forged), "signature"),
-        case("unsigned-credential-inside", "nobody signed the credential in the presentation", of(credential()), "proof.missing"),
-        case("expired-credential-inside", "the credential in the presentation has expired", of(expired), "credential.expired"),
-        case("revoked-credential-inside", "the credential in the presentation is revoked", of(revoked), "status.revoked"),
-        case("link-instead-of-a-credential", "the presentation holds a link to a credential", of(link), "format.malformed"),
-        case("envelope-of-another-media-type", "the envelope in the presentation holds plain text", of(envelope), "data_model.envelope"),
+        case(
+            "forged-credential-inside",
+            "the presentation is good, a credential in it is forged",
+            of(forged),
+            "signature",
+        ),
+        case(
+            "unsigned-credential-inside",
+            "nobody signed the credential in the presentation",
+            of(credential()),
+            "proof.missing",
+        ),
+        case(
+            "expired-credential-inside",
+            "the credential in the presentation has expired",
+            of(expired),
+            "credential.expired",
+        ),
+        case(
+            "revoked-credential-inside",
+            "the credential in the presentation is revoked",
+            of(revoked),
+            "status.revoked",
+        ),
+        case(
+            "link-instead-of-a-credential",
+            "the presentation holds a link to a credential",
+            of(link),
+            "format.malformed",
+        ),
+        case(
+            "envelope-of-another-media-type",
+            "the envelope in the presentation holds plain text",
+            of(envelope),
+            "data_model.envelope",
+        ),
     ]
 }
 
@@ -98,16 +158,57 @@ fn holders() -> Vec<Case> {
     let named = with(credential(), "/cnf", json!({"kid": method(STRANGER)}));
     let required = |case: Case| case.expecting(|expectation| expectation.holder = HolderPolicy::Required);
     vec![
-        case("presented-by-a-stranger", "the presentation names a holder and is signed by somebody else", by_stranger, "holder.key"),
-        case("presentation-unsigned", "nobody signed the presentation", presentation(&[good()]), "proof.missing"),
-        required(case("credential-of-somebody-else", "the credential is about somebody else than its presenter", of(di(&foreign, ISSUER)), "holder.subject")),
-        required(case("credential-of-nobody", "the credential does not say who may present it", of(di(&bearer, ISSUER)), "holder.bearer")),
-        case("bound-to-another-key", "the credential is bound to a key that did not sign the presentation", of(enveloped(&jwt(&confirmed, ISSUER))), "holder.confirmation"),
-        case("bound-to-another-key-by-name", "the credential names the key of somebody else", of(enveloped(&jwt(&named, ISSUER))), "holder.confirmation"),
+        case(
+            "presented-by-a-stranger",
+            "the presentation names a holder and is signed by somebody else",
+            by_stranger,
+            "holder.key",
+        ),
+        case(
+            "presentation-unsigned",
+            "nobody signed the presentation",
+            presentation(&[good()]),
+            "proof.missing",
+        ),
+        required(case(
+            "credential-of-somebody-else",
+            "the credential is about somebody else than its presenter",
+            of(di(&foreign, ISSUER)),
+            "holder.subject",
+        )),
+        required(case(
+            "credential-of-nobody",
+            "the credential does not say who may present it",
+            of(di(&bearer, ISSUER)),
+            "holder.bearer",
+        )),
+        case(
+            "bound-to-another-key",
+            "the credential is bound to a key that did not sign the presentation",
+            of(enveloped(&jwt(&confirmed, ISSUER))),
+            "holder.confirmation",
+        ),
+        case(
+            "bound-to-another-key-by-name",
+            "the credential names the key of somebody else",
+            of(enveloped(&jwt(&named, ISSUER))),
+            "holder.confirmation",
+        ),
         case("holder-deactivated", "the DID of the holder is deactivated", of(good()), "did.deactivated")
             .facts(|facts| drop(facts.dids.insert((HOLDER.into(), None), json!("deactivated")))),
-        case("holder-may-not-authenticate", "the holder's document lists the key for assertion only", of(good()), "document.purpose")
-            .facts(|facts| drop(facts.dids.insert((HOLDER.into(), None), with(document(HOLDER), "/authentication", json!([]))))),
+        case(
+            "holder-may-not-authenticate",
+            "the holder's document lists the key for assertion only",
+            of(good()),
+            "document.purpose",
+        )
+        .facts(|facts| {
+            drop(
+                facts
+                    .dids
+                    .insert((HOLDER.into(), None), with(document(HOLDER), "/authentication", json!([]))),
+            )
+        }),
     ]
 }
 
@@ -119,15 +220,55 @@ fn bindings() -> Vec<Case> {
         format!("{issued}{}", binding.rsplit('~').next().unwrap())
     };
     let unbound = with(claims(), "/cnf", Value::Null);
-    let bearer = text("sd-jwt-of-nobody", "the SD-JWT names no holder, and a holder is required", sd_jwt(&unbound), "holder.bearer");
+    let bearer = text(
+        "sd-jwt-of-nobody",
+        "the SD-JWT names no holder, and a holder is required",
+        sd_jwt(&unbound),
+        "holder.bearer",
+    );
     vec![
-        text("key-binding-by-a-stranger", "somebody else than the holder made the key binding", bound(&issued, NONCE, VERIFIER, NOW_S - 5, STRANGER), "signature"),
-        text("key-binding-of-another-presentation", "the key binding was made for other disclosures", moved, "key_binding.presentation_hash"),
-        text("key-binding-of-another-session", "the key binding was made for another nonce", bound(&issued, "another", VERIFIER, NOW_S - 5, HOLDER), "key_binding.nonce"),
-        text("key-binding-of-another-verifier", "the key binding was made for another verifier", bound(&issued, NONCE, "https://other.example", NOW_S - 5, HOLDER), "key_binding.audience"),
-        text("key-binding-too-old", "the key binding was made an hour ago", bound(&issued, NONCE, VERIFIER, NOW_S - 3600, HOLDER), "key_binding.stale"),
-        text("key-binding-from-the-future", "the key binding is made in an hour", bound(&issued, NONCE, VERIFIER, NOW_S + 3600, HOLDER), "key_binding.stale"),
-        text("key-binding-missing", "the SD-JWT is bound to a key and presented without it", issued, "key_binding.missing"),
+        text(
+            "key-binding-by-a-stranger",
+            "somebody else than the holder made the key binding",
+            bound(&issued, NONCE, VERIFIER, NOW_S - 5, STRANGER),
+            "signature",
+        ),
+        text(
+            "key-binding-of-another-presentation",
+            "the key binding was made for other disclosures",
+            moved,
+            "key_binding.presentation_hash",
+        ),
+        text(
+            "key-binding-of-another-session",
+            "the key binding was made for another nonce",
+            bound(&issued, "another", VERIFIER, NOW_S - 5, HOLDER),
+            "key_binding.nonce",
+        ),
+        text(
+            "key-binding-of-another-verifier",
+            "the key binding was made for another verifier",
+            bound(&issued, NONCE, "https://other.example", NOW_S - 5, HOLDER),
+            "key_binding.audience",
+        ),
+        text(
+            "key-binding-too-old",
+            "the key binding was made an hour ago",
+            bound(&issued, NONCE, VERIFIER, NOW_S - 3600, HOLDER),
+            "key_binding.stale",
+        ),
+        text(
+            "key-binding-from-the-future",
+            "the key binding is made in an hour",
+            bound(&issued, NONCE, VERIFIER, NOW_S + 3600, HOLDER),
+            "key_binding.stale",
+        ),
+        text(
+            "key-binding-missing",
+            "the SD-JWT is bound to a key and presented without it",
+            issued,
+            "key_binding.missing",
+        ),
         bearer.expecting(|expectation| expectation.holder = HolderPolicy::Required),
     ]
 }

@@ -61,8 +61,18 @@ fn headers() -> Vec<Case> {
             with_header("crit", json!(["exp"])),
             "jose.critical",
         ),
-        case("unencoded-payload", "the token says that its payload is not encoded", with_header("b64", json!(false)), "jose.header"),
-        case("old-media-type", "the token is typed `vc-ld+jwt`, a name that was given up", with_header("typ", json!("vc-ld+jwt")), "jose.type"),
+        case(
+            "unencoded-payload",
+            "the token says that its payload is not encoded",
+            with_header("b64", json!(false)),
+            "jose.header",
+        ),
+        case(
+            "old-media-type",
+            "the token is typed `vc-ld+jwt`, a name that was given up",
+            with_header("typ", json!("vc-ld+jwt")),
+            "jose.type",
+        ),
         case(
             "typed-as-another-token",
             "a token that was signed to be something else: an access token",
@@ -127,7 +137,11 @@ fn payloads() -> Vec<Case> {
         case(
             "token-issued-in-the-future",
             "the token says that it was issued tomorrow",
-            raw(&header().to_string(), &with(credential(), "/iat", json!(NOW_S + 86_400)).to_string(), &key(ISSUER)),
+            raw(
+                &header().to_string(),
+                &with(credential(), "/iat", json!(NOW_S + 86_400)).to_string(),
+                &key(ISSUER),
+            ),
             "credential.not_yet_valid",
         ),
         case(
@@ -188,11 +202,36 @@ fn sd_jwts() -> Vec<Case> {
     let header = Value::Object(header);
     vec![
         case("sd-jwt-without-type", "the token has no `typ`: it could be anything", untyped, "jose.type"),
-        case("disclosure-twice", "one disclosure is there twice", format!("{jwt}~{disclosure}~{disclosure}~"), "sd_jwt.disclosure"),
-        case("disclosure-of-another", "a disclosure that the issuer did not sign for", format!("{jwt}~{foreign}~"), "sd_jwt.disclosure"),
-        case("expiry-concealed", "the end of validity is selectively disclosed", format!("{concealed}~{of_exp}~"), "sd_jwt.disclosure"),
-        case("sd-jwt-expired", "the SD-JWT expired yesterday", sd_jwt(&with(claims(), "/exp", json!(NOW_S - 86_400))), "credential.expired"),
-        case("sd-jwt-without-type-of-credential", "the SD-JWT VC has no `vct`", sd_jwt(&with(claims(), "/vct", Value::Null)), "jose.claims"),
+        case(
+            "disclosure-twice",
+            "one disclosure is there twice",
+            format!("{jwt}~{disclosure}~{disclosure}~"),
+            "sd_jwt.disclosure",
+        ),
+        case(
+            "disclosure-of-another",
+            "a disclosure that the issuer did not sign for",
+            format!("{jwt}~{foreign}~"),
+            "sd_jwt.disclosure",
+        ),
+        case(
+            "expiry-concealed",
+            "the end of validity is selectively disclosed",
+            format!("{concealed}~{of_exp}~"),
+            "sd_jwt.disclosure",
+        ),
+        case(
+            "sd-jwt-expired",
+            "the SD-JWT expired yesterday",
+            sd_jwt(&with(claims(), "/exp", json!(NOW_S - 86_400))),
+            "credential.expired",
+        ),
+        case(
+            "sd-jwt-without-type-of-credential",
+            "the SD-JWT VC has no `vct`",
+            sd_jwt(&with(claims(), "/vct", Value::Null)),
+            "jose.claims",
+        ),
         case(
             "sd-jwt-by-a-stranger",
             "the SD-JWT names its issuer and is signed by somebody else",
