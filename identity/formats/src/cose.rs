@@ -165,7 +165,7 @@ fn sign_document(
     key_id: &str,
     signer: &dyn Signer,
 ) -> Result<Vec<u8>, FormatError> {
-    let payload = serde_json::to_vec(document).map_err(|error| FormatError::malformed("document", error))?;
+    let payload = crate::jcs::canonicalize(document)?;
     sign(typ, Some(content_type), key_id.as_bytes(), &payload, signer)
 }
 

@@ -4,6 +4,9 @@ use aval_linked_data::Contexts;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
+/// 2026-11-22, in unix seconds.
+pub(super) const NOW_S: i64 = 1_795_340_000;
+
 /// A vector of the specifications; `None`, and a line that says so, where they are absent.
 pub(crate) fn vector_text(path: &str) -> Option<String> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors");
