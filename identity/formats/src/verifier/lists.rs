@@ -1,4 +1,5 @@
-//! The status entries of a credential and the lists that they lead to. A list is signed: it is a part of the verification
+//! The status entries of a credential and the lists that they lead to. A list is signed: it is a part of the
+//! verification
 //! with signatures of its own before anything in it counts.
 
 use super::answer::{Outcome, Problem};

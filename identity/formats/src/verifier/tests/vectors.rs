@@ -1,5 +1,7 @@
-//! `specs/vectors/negative/verifier`: one file for each way in which something is wrong, with all that a verifier may be
-//! told, and the code that it must get. The files are made from `cases` and stand for themselves: whoever writes another
+//! `specs/vectors/negative/verifier`: one file for each way in which something is wrong, with all that a verifier may
+//! be
+//! told, and the code that it must get. The files are made from `cases` and stand for themselves: whoever writes
+//! another
 //! verifier can use them.
 
 use super::cases::{Case, cases};
