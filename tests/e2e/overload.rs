@@ -3,30 +3,18 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use aval_client::TransactionStatus;
-use aval_tests::network::{Network, PATIENCE};
+use aval_tests::network::{Network, PATIENCE, connect};
 use aval_types::SubmittedTransaction;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longest time in which an answer about the node itself must come while others do their worst, on a loaded machine.
 const RESPONSIVE: Duration = Duration::from_secs(10);
-
-/// A connection from one of the addresses of this machine: 127.0.0.`last`.
-fn connect(to: SocketAddr, last: u8) -> Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)).into())?;
-    socket.connect_timeout(&to.into(), Duration::from_secs(10))?;
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_secs(15)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(15)))?;
-    Ok(stream)
-}
 
 /// Sends bytes on a fresh connection and gives what comes back until it is closed or silent.
 fn exchange(to: SocketAddr, bytes: &[u8]) -> Result<String> {

@@ -10,6 +10,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("aval-credential", &["aval-codec", "aval-did"]),
     ("aval-linked-data", &["aval-codec", "aval-did"]),
     ("aval-formats", &["aval-codec", "aval-did", "aval-credential", "aval-linked-data"]),
+    ("aval-sealed", &[]),
     ("aval-types", &["aval-codec", "aval-did"]),
     ("aval-proof", &["aval-codec", "aval-did", "aval-types"]),
     ("aval-machine", &["aval-codec", "aval-did", "aval-credential", "aval-types"]),
@@ -42,6 +43,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "aval-proof",
             "aval-openid",
             "aval-client",
+            "aval-sealed",
         ],
     ),
     (
@@ -56,6 +58,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "aval-proof",
             "aval-openid",
             "aval-client",
+            "aval-sealed",
         ],
     ),
 ];

@@ -74,6 +74,9 @@ pub enum CredentialError {
     /// A draft asks for something that cannot be issued.
     #[error("cannot issue: {0}")]
     Draft(&'static str),
+    /// The key did not sign.
+    #[error(transparent)]
+    Signer(#[from] aval_did::key::SignerError),
     /// A holder's selection names a disclosure that the credential does not have.
     #[error("the credential has no disclosure for `{0}`")]
     Selection(String),
@@ -103,6 +106,7 @@ impl CredentialError {
             Self::NotYetValid => "credential.not_yet_valid",
             Self::Expired => "credential.expired",
             Self::Draft(_) => "credential.draft",
+            Self::Signer(_) => "credential.signer",
             Self::Selection(_) => "credential.selection",
         }
     }

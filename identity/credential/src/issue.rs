@@ -9,7 +9,7 @@ use crate::sd_jwt::{self, conceal};
 use crate::status::StatusEntry;
 use crate::vcdm::{BASE_TYPE, CREDENTIALS_V2_CONTEXT};
 use aval_codec::json::Json;
-use aval_did::key::{PublicKey, SigningKey};
+use aval_did::key::{PublicKey, Signer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A `credentialSchema` of VCDM 2.0.
@@ -58,7 +58,7 @@ pub struct CredentialDraft {
 /// it.
 pub fn issue(
     draft: &CredentialDraft,
-    signer: &SigningKey,
+    signer: &dyn Signer,
     salt: &mut dyn FnMut() -> [u8; 16],
 ) -> Result<String, CredentialError> {
     let mut subject = draft.claims.clone();
@@ -76,7 +76,8 @@ pub fn issue(
         subject.insert("id".to_owned(), Json::String(id.clone()));
     }
     let payload = payload(draft, subject)?;
-    let mut text = jws::sign(signer, sd_jwt::TYPE, Some(&draft.key_id), &payload);
+    let header = BTreeMap::from([("kid".to_owned(), Json::String(draft.key_id.clone()))]);
+    let mut text = jws::try_sign(signer, sd_jwt::TYPE, header, &payload)?;
     text.push('~');
     for disclosure in &disclosures {
         text.push_str(disclosure.as_str());

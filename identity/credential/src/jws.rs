@@ -4,7 +4,7 @@
 use crate::CredentialError;
 use aval_codec::b64u;
 use aval_codec::json::{self, Json};
-use aval_did::key::{Algorithm, PublicKey, SigningKey};
+use aval_did::key::{Algorithm, PublicKey, Signer, SignerError, SigningKey};
 use std::collections::BTreeMap;
 
 /// Headers are small; a larger one is an attempt to make us work.
@@ -149,13 +149,33 @@ pub fn sign(signer: &SigningKey, typ: &str, key_id: Option<&str>, payload: &Json
 pub fn sign_with_header(
     signer: &SigningKey,
     typ: &str,
+    header: BTreeMap<String, Json>,
+    payload: &Json,
+) -> String {
+    let input = signing_input(signer.algorithm(), typ, header, payload);
+    let signature = signer.sign(input.as_bytes());
+    format!("{input}.{}", b64u::encode(signature))
+}
+
+/// Like [`sign_with_header`], with a key that may be in a module and fail.
+pub fn try_sign(
+    signer: &dyn Signer,
+    typ: &str,
+    header: BTreeMap<String, Json>,
+    payload: &Json,
+) -> Result<String, SignerError> {
+    let input = signing_input(signer.public().algorithm(), typ, header, payload);
+    let signature = signer.try_sign(input.as_bytes())?;
+    Ok(format!("{input}.{}", b64u::encode(signature)))
+}
+
+fn signing_input(
+    algorithm: Algorithm,
+    typ: &str,
     mut header: BTreeMap<String, Json>,
     payload: &Json,
 ) -> String {
-    header.insert("alg".to_owned(), Json::String(signer.algorithm().name().to_owned()));
+    header.insert("alg".to_owned(), Json::String(algorithm.name().to_owned()));
     header.insert("typ".to_owned(), Json::String(typ.to_owned()));
-    let header = b64u::encode(Json::Object(header).to_jcs());
-    let signing_input = format!("{header}.{}", b64u::encode(payload.to_jcs()));
-    let signature = signer.sign(signing_input.as_bytes());
-    format!("{signing_input}.{}", b64u::encode(signature))
+    format!("{}.{}", b64u::encode(Json::Object(header).to_jcs()), b64u::encode(payload.to_jcs()))
 }

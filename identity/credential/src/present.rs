@@ -3,7 +3,7 @@
 use crate::CredentialError;
 use crate::key_binding::{self, KeyBindingDraft};
 use crate::presentation::Limits;
-use crate::sd_jwt::{Disclosure, SdJwt};
+use crate::sd_jwt::{self, Disclosure, SdJwt};
 use crate::vcdm::Credential;
 use aval_codec::Hash;
 use aval_codec::json::Json;

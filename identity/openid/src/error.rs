@@ -70,6 +70,12 @@ pub enum OpenIdError {
     /// The credential that came does not verify.
     #[error("the credential that came is not valid: {0}")]
     InvalidCredential(#[from] CredentialError),
+    /// A presentation request that cannot be used.
+    #[error("the presentation request cannot be used: {0}")]
+    Request(String),
+    /// The other side could not show that it is who it says.
+    #[error("the other side is not who it says it is: {0}")]
+    Untrusted(String),
     /// The issuer's keys could not be had, so that nothing can be said of the credential.
     #[error("the credential could not be checked: {0}")]
     Undecided(String),
@@ -92,6 +98,8 @@ impl OpenIdError {
             Self::Deferred => "openid.deferred",
             Self::WrongCredential(_) => "openid.wrong_credential",
             Self::InvalidCredential(_) => "openid.invalid_credential",
+            Self::Request(_) => "openid.request",
+            Self::Untrusted(_) => "openid.untrusted",
             Self::Undecided(_) => "openid.undecided",
         }
     }
@@ -171,9 +179,39 @@ impl ErrorResponse {
         Self::bad_request("invalid_grant", "the pre-authorized code or the transaction code is not valid")
     }
 
-    /// A grant type other than the pre-authorized code.
+    /// A grant type that is not known.
     pub const fn unsupported_grant_type() -> Self {
-        Self::bad_request("unsupported_grant_type", "only the pre-authorized code is supported")
+        Self::bad_request("unsupported_grant_type", "this grant type is not supported")
+    }
+
+    /// The authorization code is unknown, spent, expired, of another client, or without its secret.
+    pub const fn invalid_code() -> Self {
+        Self::bad_request("invalid_grant", "the authorization code is not valid")
+    }
+
+    /// The DPoP proof is missing or wrong (RFC 9449 section 5).
+    pub const fn invalid_dpop_proof(description: &'static str) -> Self {
+        Self::bad_request("invalid_dpop_proof", description)
+    }
+
+    /// The DPoP proof has no nonce, or not one that is good; the answer carries another (RFC 9449 section 8).
+    pub const fn use_dpop_nonce() -> Self {
+        Self::bad_request("use_dpop_nonce", "the proof must have the nonce of this answer")
+    }
+
+    /// There is no deferred credential of this name, or no longer.
+    pub const fn invalid_transaction_id() -> Self {
+        Self::bad_request("invalid_transaction_id", "there is no deferred credential of this name")
+    }
+
+    /// There is no notification of this name.
+    pub const fn invalid_notification_id() -> Self {
+        Self::bad_request("invalid_notification_id", "there is no credential of this name")
+    }
+
+    /// The notification is malformed.
+    pub const fn invalid_notification_request() -> Self {
+        Self::bad_request("invalid_notification_request", "the notification cannot be read")
     }
 
     /// The access token is unknown, spent or expired (RFC 6750).
@@ -206,9 +244,12 @@ impl ErrorResponse {
         Self::bad_request("invalid_nonce", "the nonce is not valid; fetch another")
     }
 
-    /// An encrypted response is asked for, which this issuer does not do.
+    /// A message must be encrypted and is not, cannot be decrypted, or is to be answered in a way that is not known.
     pub const fn invalid_encryption_parameters() -> Self {
-        Self::bad_request("invalid_encryption_parameters", "encrypted responses are not supported")
+        Self::bad_request(
+            "invalid_encryption_parameters",
+            "the encryption is not one that the metadata describes",
+        )
     }
 
     /// The issuer will not issue this credential; the wallet must not try again.

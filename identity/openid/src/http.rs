@@ -31,6 +31,8 @@ pub struct HttpRequest {
     pub bearer: Option<String>,
     /// The media type of the body, if there is one.
     pub content_type: Option<&'static str>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
     /// How much of the answer to read at most.
@@ -40,7 +42,15 @@ pub struct HttpRequest {
 impl HttpRequest {
     pub(crate) fn get(url: String, response_bytes_max: usize) -> Self {
         let body = Vec::new();
-        Self { method: Method::Get, url, bearer: None, content_type: None, body, response_bytes_max }
+        Self {
+            method: Method::Get,
+            url,
+            bearer: None,
+            content_type: None,
+            headers: Vec::new(),
+            body,
+            response_bytes_max,
+        }
     }
 
     pub(crate) fn post(
@@ -50,7 +60,15 @@ impl HttpRequest {
         response_bytes_max: usize,
     ) -> Self {
         let content_type = Some(content_type);
-        Self { method: Method::Post, url, bearer: None, content_type, body, response_bytes_max }
+        Self {
+            method: Method::Post,
+            url,
+            bearer: None,
+            content_type,
+            headers: Vec::new(),
+            body,
+            response_bytes_max,
+        }
     }
 }
 
@@ -80,6 +98,16 @@ pub struct HttpResponse<'a> {
 impl<'a> HttpResponse<'a> {
     /// The body of a JSON answer with status 200; everything else is an error. Some issuers answer a nonce with 201.
     pub(crate) fn json(&self, what: &'static str, bytes_max: usize) -> Result<&'a [u8], OpenIdError> {
+        self.of_type(what, JSON, bytes_max)
+    }
+
+    /// The same for another media type.
+    pub(crate) fn of_type(
+        &self,
+        what: &'static str,
+        expected: &'static str,
+        bytes_max: usize,
+    ) -> Result<&'a [u8], OpenIdError> {
         if self.body.len() > bytes_max {
             return Err(OpenIdError::Oversized(what));
         }
@@ -87,8 +115,8 @@ impl<'a> HttpResponse<'a> {
             return Err(OpenIdError::of_response(self));
         }
         let media_type = self.content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case(JSON) {
-            return Err(OpenIdError::malformed(what, "it is not application/json"));
+        if !media_type.eq_ignore_ascii_case(expected) {
+            return Err(OpenIdError::malformed(what, format!("it is not {expected}")));
         }
         Ok(self.body)
     }

@@ -2,8 +2,7 @@
 //!
 //! 0 done · 1 failed · 2 wrong usage · 3 verified, and invalid · 4 locked or not authorized · 5 not found · 6 try later
 
-use crate::ledger::LedgerError;
-use crate::records::RecordsError;
+use crate::storage::RecordsError;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -70,24 +69,5 @@ impl Fault {
 impl From<RecordsError> for Fault {
     fn from(error: RecordsError) -> Self {
         Self::failed(error.to_string())
-    }
-}
-
-impl From<LedgerError> for Fault {
-    fn from(error: LedgerError) -> Self {
-        let sentence = error.to_string();
-        match error {
-            LedgerError::NotAccredited { .. } | LedgerError::KeyNotInDocument { .. } => {
-                Self::locked(sentence)
-            }
-            LedgerError::UnknownDid(_) => Self::not_found(sentence),
-            LedgerError::Client(error) if error.is_retryable() => {
-                Self::try_later(format!("{sentence}: start the node, or set another `node` in config.json"))
-            }
-            LedgerError::Client(error) if error.is_verified_invalid() => {
-                Self::invalid(format!("{sentence}: is genesis.json that of the node's network?"))
-            }
-            _ => Self::failed(sentence),
-        }
     }
 }

@@ -1,43 +1,35 @@
-//! `aval-identityd`: what an issuer runs.
+//! `aval-identityd`: what an issuer, a relying party or the operator of a resolver runs.
 //!
-//! The issuer offers credentials by OpenID4VCI 1.0 (pre-authorized code with transaction code, nonce endpoint, proof of
-//! possession), keeps records of what it issued in SQLite, revokes by changing its status registry on the ledger, and
-//! publishes that registry as a signed status list. Who may issue what is decided on the ledger: the service reads
-//! its own accreditation there, verified against the genesis file, before it offers anything.
+//! Each program is a folder; what they share stands beside:
 //!
-//! ```text
-//! back office ──▶ admin   offer ─▶ records                revoke ─▶ records, ledger (registry.update), records
-//! wallet      ──▶ public  token ─▶ nonce ─▶ credential ─▶ records
-//! verifier    ──▶ public  status list ◀─ ledger
-//! ```
-//!
-//! - [`config`] the home folder; [`keys`] the issuer's DID and private key; [`fault`] what ends a command
-//! - [`records`] SQLite; what is spent once is spent by one transaction
-//! - [`ledger`] reads with proofs, writes registry transactions; [`status_list`] the signed list
-//! - [`issuer`] the decisions; [`public`] and [`admin`] the two HTTP sides; [`problem`] errors of the latter
-//! - [`layers`] and [`server`] bounds, ids, headers and sockets of both; [`metrics`] what is counted
-//! - [`service`] and [`stop`] the running program; [`cli`] the command line
+//! - [`issuer`], [`verifier`], [`resolver`] the programs
+//! - [`server`] sockets with bounds; [`layers`] what happens around each request; [`problem`] errors over HTTP;
+//!   [`request`] reading requests; [`swagger`] the page of an interface; [`metrics`] what is counted; [`stop`] being told to stop
+//! - [`keys`] who signs; [`storage`] what is kept, and spent once by one transaction
+//! - [`home`] files of a home folder; [`fault`] what ends a command; [`remote`] a running service asked by its own
+//!   command line; [`cli`] the command line; [`clock`] the time
 
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
-pub mod admin;
 pub mod cli;
-pub mod config;
+pub mod clock;
 pub mod fault;
+pub mod home;
 pub mod issuer;
 pub mod keys;
 pub mod layers;
-pub mod ledger;
 pub mod metrics;
 pub mod problem;
-pub mod public;
-pub mod records;
+pub mod remote;
+pub mod request;
+pub mod resolver;
 pub mod server;
-pub mod service;
-pub mod status_list;
 pub mod stop;
+pub mod storage;
+pub mod swagger;
 #[cfg(test)]
 mod tests;
+pub mod verifier;

@@ -1,4 +1,4 @@
-//! What the service counts, for `/metrics` in the Prometheus text format.
+//! What a program counts, for `/metrics` in the Prometheus text format.
 //!
 //! No label ever holds anything that a client sent: routes are the patterns of the router, refusals are codes.
 
@@ -8,6 +8,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::sync::Arc;
+
+/// The media type of [`Metrics::text`].
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Labels of an answered request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -20,76 +24,26 @@ pub struct RequestLabels {
     pub status: u16,
 }
 
-/// Labels of a refusal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RefusalLabels {
-    /// `token` or `credential`.
-    pub endpoint: &'static str,
-    /// The error code of the specification.
-    pub error: &'static str,
-}
-
-/// The service's metrics.
+/// What every program counts, and what it registers beside that.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     /// Requests answered.
     pub requests: Family<RequestLabels, Counter>,
-    /// Connections open, on both sides.
+    /// Connections open, on all sides.
     pub connections: Gauge,
-    /// Offers made.
-    pub offers: Counter,
-    /// Offers redeemed.
-    pub redemptions: Counter,
-    /// Credentials issued.
-    pub issued: Counter,
-    /// Requests of wallets refused.
-    pub refused: Family<RefusalLabels, Counter>,
-    /// Revocations that are final on the ledger.
-    pub revocations: Counter,
-    /// Revocations that were begun and are not known to be final.
-    pub revocations_open: Gauge,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut registry = Registry::with_prefix("aval_issuer");
+impl Metrics {
+    /// Metrics under a prefix, with those that `register` adds to the registry.
+    pub fn new<T>(prefix: &str, register: impl FnOnce(&mut Registry) -> T) -> (Arc<Self>, T) {
+        let mut registry = Registry::with_prefix(prefix);
         let requests = Family::default();
         registry.register("requests", "Requests answered", requests.clone());
         let connections = Gauge::default();
         registry.register("connections", "Connections open", connections.clone());
-        let refused = Family::default();
-        registry.register("refused", "Requests of wallets refused, by error code", refused.clone());
-        let revocations_open = Gauge::default();
-        let help = "Revocations begun and not known to be final";
-        registry.register("revocations_open", help, revocations_open.clone());
-        let mut counter = |name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        let offers = counter("offers", "Offers made");
-        let redemptions = counter("redemptions", "Offers redeemed");
-        let issued = counter("issued", "Credentials issued");
-        let revocations = counter("revocations", "Revocations that are final on the ledger");
-        Self {
-            registry,
-            requests,
-            connections,
-            offers,
-            redemptions,
-            issued,
-            refused,
-            revocations,
-            revocations_open,
-        }
-    }
-}
-
-impl Metrics {
-    /// Counts a refusal.
-    pub fn refuse(&self, endpoint: &'static str, error: &'static str) {
-        self.refused.get_or_create(&RefusalLabels { endpoint, error }).inc();
+        let more = register(&mut registry);
+        (Arc::new(Self { registry, requests, connections }), more)
     }
 
     /// The text for a scrape.
@@ -99,4 +53,18 @@ impl Metrics {
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+/// A counter that the registry knows.
+pub fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
+}
+
+/// A gauge that the registry knows.
+pub fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
 }

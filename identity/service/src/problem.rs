@@ -1,8 +1,7 @@
-//! Errors of the back office API, as problem details (RFC 9457) with a stable `code`.
+//! Errors of the programs' own interfaces, as problem details (RFC 9457) with a stable `code`.
 
 use crate::layers::InForm;
-use crate::ledger::LedgerError;
-use crate::records::RecordsError;
+use crate::storage::RecordsError;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -98,22 +97,6 @@ impl Problem {
 impl From<RecordsError> for Problem {
     fn from(error: RecordsError) -> Self {
         Self::internal(&error)
-    }
-}
-
-impl From<LedgerError> for Problem {
-    fn from(error: LedgerError) -> Self {
-        let (status, title) = match &error {
-            LedgerError::Refused { .. } => (StatusCode::CONFLICT, "The ledger refused the transaction"),
-            LedgerError::Client(client) if client.is_retryable() => {
-                (StatusCode::SERVICE_UNAVAILABLE, "The ledger cannot be reached or is not done yet")
-            }
-            LedgerError::Client(_) => (StatusCode::BAD_GATEWAY, "The ledger's answer cannot be used"),
-            LedgerError::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "The service is stopping"),
-            _ => (StatusCode::INTERNAL_SERVER_ERROR, "The service is not set up for this"),
-        };
-        tracing::warn!(%error, "the ledger was of no help");
-        Self::new(status, error.code(), title, error.to_string())
     }
 }
 

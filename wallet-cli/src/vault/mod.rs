@@ -1,7 +1,7 @@
 //! The vault: one encrypted file with everything the wallet must not lose.
 //!
 //! Invariants:
-//! - Nothing secret is written outside the sealed part of the file ([`sealed`]).
+//! - Nothing secret is written outside the sealed part of the file ([`aval_sealed`]).
 //! - A reader sees either the old file or the new one, never a mixture: the file is replaced by a rename after an
 //!   fsync ([`file`]). Readers therefore take no lock.
 //! - A writer holds the lock from before it reads until after it has written, so that two processes cannot lose each
@@ -13,21 +13,23 @@
 mod contents;
 mod file;
 mod passphrase;
-mod sealed;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 
+use aval_sealed::{FORMAT, Header, Magic, SealError, SealingKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+pub use aval_sealed::KeyDerivation;
 pub use contents::{
     Contents, Counters, DidState, Entropy, Holder, OperationKind, PendingOperation, StoredCredential,
     StoredDid, StoredKey, StoredTransaction, TransactionState,
 };
 pub use passphrase::{Passphrase, PassphraseSource};
-pub use sealed::KeyDerivation;
+
+const MAGIC: Magic = b"aval-vault";
 
 /// Why a vault could not be made, opened or written.
 #[derive(Debug, Error)]
@@ -108,11 +110,23 @@ impl VaultError {
     }
 }
 
+/// What is wrong with a vault's file, now that its path is known.
+fn sealed(error: SealError, path: &Path) -> VaultError {
+    match error {
+        SealError::Damaged(reason) => VaultError::Damaged { path: path.to_owned(), reason },
+        SealError::Newer(found) => {
+            VaultError::Newer { path: path.to_owned(), found, known: u32::from(FORMAT) }
+        }
+        SealError::Passphrase => VaultError::Passphrase,
+        SealError::System(reason) => VaultError::System(reason),
+    }
+}
+
 /// An open vault: its place, and the key that opens it.
 pub struct Vault {
     path: PathBuf,
-    header: sealed::Header,
-    key: sealed::SealingKey,
+    header: Header,
+    key: SealingKey,
 }
 
 impl std::fmt::Debug for Vault {
@@ -135,8 +149,9 @@ impl Vault {
         if file::exists(path)? {
             return Err(VaultError::Exists(path.to_owned()));
         }
-        let header = sealed::Header::generate(derivation)?;
-        let key = header.derive(passphrase)?;
+        let at = |error| sealed(error, path);
+        let header = Header::generate(MAGIC, derivation).map_err(at)?;
+        let key = header.derive(passphrase.as_bytes()).map_err(at)?;
         let vault = Self { path: path.to_owned(), header, key };
         vault.write(contents)?;
         Ok(vault)
@@ -145,8 +160,8 @@ impl Vault {
     /// Opens a vault and checks that the passphrase fits.
     pub fn open(path: &Path, passphrase: &Passphrase) -> Result<Self, VaultError> {
         let bytes = file::read(path)?;
-        let header = sealed::Header::parse(&bytes).map_err(|fault| fault.at(path))?;
-        let key = header.derive(passphrase)?;
+        let header = Header::parse(MAGIC, &bytes).map_err(|error| sealed(error, path))?;
+        let key = header.derive(passphrase.as_bytes()).map_err(|error| sealed(error, path))?;
         let vault = Self { path: path.to_owned(), header, key };
         vault.unseal(&bytes)?;
         Ok(vault)
@@ -175,17 +190,20 @@ impl Vault {
     }
 
     fn unseal(&self, bytes: &[u8]) -> Result<Contents, VaultError> {
-        let header = sealed::Header::parse(bytes).map_err(|fault| fault.at(&self.path))?;
+        let header = Header::parse(MAGIC, bytes).map_err(|error| sealed(error, &self.path))?;
         if !header.same_key_as(&self.header) {
             return Err(VaultError::Exchanged(self.path.clone()));
         }
-        let plain = header.unseal(&self.key, bytes).map_err(|fault| fault.at(&self.path))?;
+        let plain = header.unseal(&self.key, bytes).map_err(|error| sealed(error, &self.path))?;
         contents::decode(&plain, &self.path)
     }
 
     fn write(&self, contents: &Contents) -> Result<(), VaultError> {
         let plain: Zeroizing<Vec<u8>> = contents::encode(contents)?;
-        let sealed = self.header.with_fresh_nonce()?.seal(&self.key, plain)?;
-        file::replace(&self.path, &sealed, || Ok(()))
+        let header = self.header.with_fresh_nonce();
+        let file = header
+            .and_then(|header| header.seal(&self.key, plain))
+            .map_err(|error| sealed(error, &self.path))?;
+        file::replace(&self.path, &file, || Ok(()))
     }
 }

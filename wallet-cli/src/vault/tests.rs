@@ -2,7 +2,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use super::sealed::{Fault, Header};
 use super::*;
 
 /// Weak on purpose: the tests derive many keys.
@@ -116,7 +115,8 @@ fn a_file_with_any_bit_changed_is_refused() {
     for bit in 0..whole.len() * 8 {
         let mut changed = whole.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        let refused = matches!(Header::parse(&changed), Err(Fault::Damaged(_) | Fault::Newer(_)));
+        let refused =
+            matches!(Header::parse(MAGIC, &changed), Err(SealError::Damaged(_) | SealError::Newer(_)));
         assert!(refused, "bit {bit}");
     }
 }
@@ -152,8 +152,8 @@ fn a_file_that_asks_for_all_memory_is_refused() {
     let checksum = Sha256::digest(&file[..body]);
     file[body..].copy_from_slice(&checksum);
     assert_eq!(
-        Header::parse(&file).err(),
-        Some(Fault::Damaged("its key derivation parameters are out of bounds"))
+        Header::parse(MAGIC, &file).err(),
+        Some(SealError::Damaged("its key derivation parameters are out of bounds"))
     );
 }
 

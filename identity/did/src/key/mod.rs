@@ -22,7 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use batch::BatchVerifier;
 pub use jwk::Jwk;
 pub use multikey::{X25519PublicKey, is_multikey_like};
-pub use sign::SigningKey;
+pub use sign::{Signer, SignerError, SigningKey};
 pub use verify::{is_es256_low_s, normalize_es256_low_s};
 
 /// A signature algorithm, by its JOSE name. There are exactly two; `none` and all others do not exist here.

@@ -1,4 +1,5 @@
-//! Private keys. They are wiped from memory when dropped, and `Debug` shows the public half only.
+//! Private keys. Those in memory are wiped when dropped, and `Debug` shows the public half only; those in a hardware
+//! module are behind [`Signer`].
 
 use std::fmt;
 
@@ -7,6 +8,30 @@ use rand::Rng as _;
 use zeroize::Zeroizing;
 
 use super::{Algorithm, KeyError, PublicKey};
+
+/// Whatever signs with one private key: a key in memory, or one that never leaves its module.
+pub trait Signer {
+    /// The public key.
+    fn public(&self) -> PublicKey;
+
+    /// Signs: 64 bytes, for ES256 `r || s` with low S. A key in memory never fails.
+    fn try_sign(&self, message: &[u8]) -> Result<[u8; 64], SignerError>;
+}
+
+/// Why a key did not sign. It is never the fault of what was to be signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key did not sign: {0}")]
+pub struct SignerError(pub String);
+
+impl Signer for SigningKey {
+    fn public(&self) -> PublicKey {
+        SigningKey::public(self)
+    }
+
+    fn try_sign(&self, message: &[u8]) -> Result<[u8; 64], SignerError> {
+        Ok(self.sign(message))
+    }
+}
 
 /// A private key of either type. Both kinds of signature are deterministic, and ES256 signatures are made with low S.
 #[derive(Clone)]

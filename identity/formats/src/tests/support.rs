@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub(super) const NOW_S: i64 = 1_795_340_000;
 
 /// A vector of the specifications; `None`, and a line that says so, where they are absent.
-pub(super) fn vector_text(path: &str) -> Option<String> {
+pub(crate) fn vector_text(path: &str) -> Option<String> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors");
     let folder = std::env::var("AVAL_VECTORS").map_or_else(|_| PathBuf::from(default), PathBuf::from);
     match std::fs::read_to_string(folder.join(path)) {
@@ -20,11 +20,11 @@ pub(super) fn vector_text(path: &str) -> Option<String> {
     }
 }
 
-pub(super) fn vector(path: &str) -> Option<Value> {
+pub(crate) fn vector(path: &str) -> Option<Value> {
     vector_text(path).map(|text| serde_json::from_str(&text).unwrap())
 }
 
-pub(super) fn credential() -> Value {
+pub(crate) fn credential() -> Value {
     json!({
         "@context": ["https://www.w3.org/ns/credentials/v2", "https://www.w3.org/ns/credentials/examples/v2"],
         "id": "urn:uuid:58172aac-d8ba-11ed-83dd-0b3aef56cc33",

@@ -3,6 +3,7 @@
 use crate::{ErrorResponse, OpenIdError};
 use aval_codec::json::{self, Json};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The largest credential request that an issuer reads.
@@ -41,20 +42,30 @@ impl CredentialRequest {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// The one proof of type `jwt`. This issuer makes one credential per request, so that there is no use for more.
+    /// The one proof of type `jwt`.
     pub fn jwt_proof(&self) -> Result<&str, ErrorResponse> {
+        match self.jwt_proofs(1)?.as_slice() {
+            [proof] => Ok(proof),
+            _ => Err(ErrorResponse::invalid_proof("there is not exactly one proof")),
+        }
+    }
+
+    /// The proofs of type `jwt`, at most this many.
+    pub fn jwt_proofs(&self, count_max: usize) -> Result<Vec<&str>, ErrorResponse> {
         let proofs =
             self.proofs.as_ref().ok_or(ErrorResponse::invalid_proof("there is no proof of possession"))?;
         let proofs = match (proofs.len(), proofs.get("jwt")) {
             (1, Some(Json::Array(proofs))) => proofs,
             _ => return Err(ErrorResponse::invalid_proof("there must be proofs of type jwt and no other")),
         };
-        match proofs.as_slice() {
-            [Json::String(proof)] => Ok(proof),
-            [] => Err(ErrorResponse::invalid_proof("there is no proof of possession")),
-            [_] => Err(ErrorResponse::invalid_proof("a proof is not a string")),
-            _ => Err(ErrorResponse::invalid_proof("there is more than one proof")),
+        if proofs.is_empty() {
+            return Err(ErrorResponse::invalid_proof("there is no proof of possession"));
         }
+        if proofs.len() > count_max {
+            return Err(ErrorResponse::invalid_proof("there are more proofs than are taken at once"));
+        }
+        let texts: Option<Vec<&str>> = proofs.iter().map(Json::as_str).collect();
+        texts.ok_or(ErrorResponse::invalid_proof("a proof is not a string"))
     }
 }
 
@@ -67,20 +78,37 @@ pub struct CredentialResponse {
     /// The name under which to ask again later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,
+    /// How long to wait before asking, in seconds; there with a transaction id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<u64>,
+    /// The name under which the wallet says what became of the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification_id: Option<String>,
 }
 
 /// One credential of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedCredential {
-    /// In `vc+sd-jwt` a string.
-    pub credential: Json,
+    /// A string, or with Data Integrity an object.
+    pub credential: Value,
 }
 
 impl CredentialResponse {
     /// A response with one credential.
     pub fn of(credential: String) -> Self {
-        let credential = Json::String(credential);
-        Self { credentials: Some(vec![IssuedCredential { credential }]), transaction_id: None }
+        Self::of_all(vec![Value::String(credential)], None)
+    }
+
+    /// A response with credentials, one for each key.
+    pub fn of_all(credentials: Vec<Value>, notification_id: Option<String>) -> Self {
+        let credentials = credentials.into_iter().map(|credential| IssuedCredential { credential }).collect();
+        Self { credentials: Some(credentials), transaction_id: None, interval: None, notification_id }
+    }
+
+    /// A promise, to be sent with status 202.
+    pub fn deferred(transaction_id: String, interval_s: u64) -> Self {
+        let transaction_id = Some(transaction_id);
+        Self { credentials: None, transaction_id, interval: Some(interval_s), notification_id: None }
     }
 
     /// As JSON, to be sent with `Cache-Control: no-store`.
@@ -90,9 +118,9 @@ impl CredentialResponse {
 
     /// Reads the answer down to the one credential that was asked for.
     pub fn parse_one(body: &[u8]) -> Result<String, OpenIdError> {
-        let limits = json::Limits { bytes_max: RESPONSE_BYTES_MAX, depth_max: 16 };
-        let response: Self = json::from_slice(body, limits)
-            .map_err(|error| OpenIdError::malformed("credential response", error))?;
+        let malformed = |error: String| OpenIdError::malformed("credential response", error);
+        let body = crate::value::parse(body, RESPONSE_BYTES_MAX).map_err(malformed)?;
+        let response: Self = serde_json::from_value(body).map_err(|error| malformed(error.to_string()))?;
         let credentials = match (response.credentials, response.transaction_id) {
             (Some(credentials), None) => credentials,
             (None, Some(_)) => return Err(OpenIdError::Deferred),
@@ -104,7 +132,7 @@ impl CredentialResponse {
             }
         };
         match <[IssuedCredential; 1]>::try_from(credentials) {
-            Ok([IssuedCredential { credential: Json::String(credential) }]) => Ok(credential),
+            Ok([IssuedCredential { credential: Value::String(credential) }]) => Ok(credential),
             Ok(_) => Err(OpenIdError::WrongCredential("it is not a string")),
             Err(_) => Err(OpenIdError::WrongCredential("there is not exactly one")),
         }

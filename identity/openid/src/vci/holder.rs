@@ -11,12 +11,15 @@
 
 use crate::OpenIdError;
 use crate::http::{FORM, HttpRequest, HttpResponse, JSON};
+use crate::jwe::DecryptionKey;
+use crate::oauth::dpop;
 use crate::url_rules::UrlPolicy;
 use crate::vci::credential::{CredentialRequest, CredentialResponse, RESPONSE_BYTES_MAX};
+use crate::vci::later::{DeferredRequest, Delivery, Notification};
 use crate::vci::metadata::{AuthorizationServerMetadata, CredentialConfiguration, IssuerMetadata};
 use crate::vci::offer::{CredentialOffer, PreAuthorizedCode, TransactionCodeSpec};
 use crate::vci::token::{self, TOKEN_RESPONSE_BYTES_MAX, TokenRequest, TokenResponse};
-use crate::vci::{FORMAT, proof};
+use crate::vci::{FORMAT, Format, encryption, proof};
 use aval_codec::json::Json;
 use aval_credential::verify::{Expectation, Failure, KeyBindingPolicy, Verdict, verify};
 use aval_credential::{Limits, Presentation};
@@ -70,12 +73,15 @@ impl Discovery {
     }
 }
 
-/// What this wallet can receive: our format, with a proof of a kind that it can make.
-fn check_configuration(configuration: &CredentialConfiguration) -> Result<(), OpenIdError> {
-    if configuration.format != FORMAT {
+/// What this wallet can receive: a format that is known here, with a proof of a kind that it can make.
+pub(super) fn check_configuration(configuration: &CredentialConfiguration) -> Result<(), OpenIdError> {
+    let Some(format) = Format::from_name(&configuration.format) else {
         return Err(OpenIdError::Unsupported(format!("the format `{}`", configuration.format)));
+    };
+    if format == Format::DcSdJwt && configuration.vct.as_ref().is_none_or(String::is_empty) {
+        return Err(OpenIdError::malformed("metadata", "a credential has no `vct`"));
     }
-    if configuration.types().is_empty() {
+    if format != Format::DcSdJwt && configuration.types().is_empty() {
         return Err(OpenIdError::malformed("metadata", "a credential has no types"));
     }
     match configuration.jwt_proof() {
@@ -164,7 +170,17 @@ impl Redeemable {
     /// Takes the token.
     pub fn on_token(&self, response: &HttpResponse<'_>) -> Result<Authorized, OpenIdError> {
         let token = TokenResponse::parse(response.json("token", TOKEN_RESPONSE_BYTES_MAX)?)?;
-        Ok(Authorized { metadata: self.discovered.metadata.clone(), token, nonce: None })
+        Ok(Authorized::new(self.discovered.metadata.clone(), token))
+    }
+
+    /// Takes a token for whose request a DPoP proof of this key was sent; the token must be bound to it.
+    pub fn on_bound_token(
+        &self,
+        response: &HttpResponse<'_>,
+        key: SigningKey,
+    ) -> Result<Authorized, OpenIdError> {
+        let token = TokenResponse::parse_any(response.json("token", TOKEN_RESPONSE_BYTES_MAX)?)?;
+        Authorized::bound(self.discovered.metadata.clone(), token, key)
     }
 }
 
@@ -174,9 +190,63 @@ pub struct Authorized {
     metadata: IssuerMetadata,
     token: TokenResponse,
     nonce: Option<String>,
+    key: Option<SigningKey>,
+    response_key: Option<DecryptionKey>,
 }
 
 impl Authorized {
+    /// With a token that whoever has it may use.
+    pub fn new(metadata: IssuerMetadata, token: TokenResponse) -> Self {
+        Self { metadata, token, nonce: None, key: None, response_key: None }
+    }
+
+    /// With a token that is bound to a key. A server that gives out another kind of token has not understood the proof,
+    /// and the wallet does not use it.
+    pub fn bound(
+        metadata: IssuerMetadata,
+        token: TokenResponse,
+        key: SigningKey,
+    ) -> Result<Self, OpenIdError> {
+        if !token.is_dpop() {
+            return Err(OpenIdError::malformed("token", "it is not bound to the key that was shown"));
+        }
+        Ok(Self { key: Some(key), ..Self::new(metadata, token) })
+    }
+
+    /// Asks for encrypted responses, where the issuer can. The key is fresh, of 32 random bytes.
+    pub fn encrypted(mut self, key: DecryptionKey) -> Self {
+        let responses = self.metadata.credential_response_encryption.as_ref();
+        let possible = responses.is_some_and(|one| one.content_encryption().is_some())
+            && self.metadata.credential_request_encryption.is_some();
+        self.response_key = possible.then_some(key);
+        self
+    }
+
+    /// The issuer's metadata.
+    pub fn metadata(&self) -> &IssuerMetadata {
+        &self.metadata
+    }
+
+    /// Adds the DPoP proof to a request with a bound token. `id` is fresh and random for every request; `nonce` is the
+    /// server's newest `DPoP-Nonce`.
+    pub fn prove(
+        &self,
+        request: &mut HttpRequest,
+        id: &str,
+        nonce: Option<&str>,
+        now_s: i64,
+    ) -> Result<(), OpenIdError> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let token = &self.token.access_token;
+        let proof = dpop::prove(key, "POST", &request.url, id, Some(token), nonce, now_s)
+            .map_err(|error| OpenIdError::Undecided(error.to_string()))?;
+        request.bearer = None;
+        request.headers.retain(|(name, _)| !matches!(*name, "Authorization" | dpop::HEADER));
+        request.headers.push(("Authorization", format!("DPoP {token}")));
+        request.headers.push((dpop::HEADER, proof));
+        Ok(())
+    }
+
     /// Asks for a nonce, if the issuer wants one in proofs.
     pub fn nonce_request(&self) -> Option<HttpRequest> {
         let endpoint = self.metadata.nonce_endpoint.clone()?;
@@ -198,33 +268,97 @@ impl Authorized {
         signer: &SigningKey,
         now_s: i64,
     ) -> Result<HttpRequest, OpenIdError> {
+        self.credentials_request(configuration_id, &[signer], now_s)
+    }
+
+    /// Asks for several credentials with the same claims, each bound to a key of its own, so that verifiers cannot tell
+    /// by the key that they met the same holder.
+    pub fn credentials_request(
+        &self,
+        configuration_id: &str,
+        signers: &[&SigningKey],
+        now_s: i64,
+    ) -> Result<HttpRequest, OpenIdError> {
         let configuration = self.configuration(configuration_id)?;
-        let algorithm = signer.algorithm().name();
-        if !configuration.jwt_proof().is_some_and(|proof| proof.accepts(algorithm)) {
+        if signers.is_empty() || signers.len() > self.metadata.batch_size() {
             return Err(OpenIdError::Unsupported(format!(
-                "the issuer takes no proof signed with {algorithm}"
+                "the issuer takes up to {} proofs at once",
+                self.metadata.batch_size()
             )));
         }
         if self.metadata.nonce_endpoint.is_some() && self.nonce.is_none() {
             return Err(OpenIdError::malformed("nonce", "the issuer wants one and none was fetched"));
         }
-        let proof = proof::sign(signer, &self.metadata.credential_issuer, self.nonce.as_deref(), now_s);
-        let proofs = BTreeMap::from([("jwt".to_owned(), Json::Array(vec![Json::String(proof)]))]);
+        let mut proofs = Vec::new();
+        for signer in signers {
+            let algorithm = signer.algorithm().name();
+            if !configuration.jwt_proof().is_some_and(|proof| proof.accepts(algorithm)) {
+                return Err(OpenIdError::Unsupported(format!(
+                    "the issuer takes no proof signed with {algorithm}"
+                )));
+            }
+            let proof = proof::sign(signer, &self.metadata.credential_issuer, self.nonce.as_deref(), now_s);
+            proofs.push(Json::String(proof));
+        }
         let identifier = self.token.credential_identifier(configuration_id).map(str::to_owned);
         let request = CredentialRequest {
             credential_configuration_id: identifier.is_none().then(|| configuration_id.to_owned()),
             credential_identifier: identifier,
-            proofs: Some(proofs),
-            credential_response_encryption: None,
+            proofs: Some(BTreeMap::from([("jwt".to_owned(), Json::Array(proofs))])),
+            credential_response_encryption: self.response_encryption(),
         };
-        let endpoint = self.metadata.credential_endpoint.clone();
-        let mut request = HttpRequest::post(endpoint, JSON, request.to_json(), RESPONSE_BYTES_MAX);
+        self.post(self.metadata.credential_endpoint.clone(), request.to_json())
+    }
+
+    /// Asks again for what the issuer had not ready.
+    pub fn deferred_request(&self, transaction_id: &str) -> Result<HttpRequest, OpenIdError> {
+        let endpoint = self.metadata.deferred_credential_endpoint.clone();
+        let endpoint =
+            endpoint.ok_or_else(|| OpenIdError::malformed("metadata", "there is no deferred endpoint"))?;
+        let transaction_id = transaction_id.to_owned();
+        let request =
+            DeferredRequest { transaction_id, credential_response_encryption: self.response_encryption() };
+        self.post(endpoint, request.to_json())
+    }
+
+    /// Tells the issuer what became of the credentials, if it wants to know.
+    pub fn notification(&self, notification: &Notification) -> Option<HttpRequest> {
+        let endpoint = self.metadata.notification_endpoint.clone()?;
+        let mut request = HttpRequest::post(endpoint, JSON, notification.to_json(), RESPONSE_BYTES_MAX);
+        request.bearer = Some(self.token.access_token.clone());
+        Some(request)
+    }
+
+    fn response_encryption(&self) -> Option<Json> {
+        let key = self.response_key.as_ref()?;
+        let name = self.metadata.credential_response_encryption.as_ref()?.content_encryption()?;
+        Some(encryption::ResponseEncryption::ask(key, name))
+    }
+
+    fn post(&self, endpoint: String, body: Vec<u8>) -> Result<HttpRequest, OpenIdError> {
+        let mut request = HttpRequest::post(endpoint, JSON, body, RESPONSE_BYTES_MAX);
+        let responses = self.metadata.credential_response_encryption.as_ref();
+        if responses.is_some_and(|one| one.encryption_required) && self.response_key.is_none() {
+            return Err(OpenIdError::Unsupported("the issuer wants responses encrypted".to_owned()));
+        }
+        match &self.metadata.credential_request_encryption {
+            Some(requests) if requests.encryption_required || self.response_key.is_some() => {
+                encryption::seal_request(&mut request, requests)?;
+            }
+            _ => {}
+        }
         request.bearer = Some(self.token.access_token.clone());
         Ok(request)
     }
 
+    /// Takes what came for this many keys, of any format, decrypted where it was to be encrypted. Nothing about the
+    /// credentials is verified.
+    pub fn on_delivery(&self, response: &HttpResponse<'_>, wanted: usize) -> Result<Delivery, OpenIdError> {
+        Delivery::parse(&encryption::open_response(response, self.response_key.as_ref())?, wanted)
+    }
+
     /// Takes the credential: signed by its issuer, valid now, of the types that were promised, bound to the
-    /// wallet's key, and an SD-JWT without key binding. `assertion_key` is as in [`aval_credential::verify()`].
+    /// wallet's key, and an SD-JWT without key binding. Only for `vc+sd-jwt`; for other formats see [`Self::on_delivery`]. `assertion_key` is as in [`aval_credential::verify()`].
     pub fn on_credential(
         &self,
         response: &HttpResponse<'_>,
@@ -234,7 +368,14 @@ impl Authorized {
         assertion_key: impl FnOnce(&str, &str) -> Result<Option<PublicKey>, String>,
     ) -> Result<Received, OpenIdError> {
         let configuration = self.configuration(configuration_id)?;
-        let text = CredentialResponse::parse_one(response.json("credential response", RESPONSE_BYTES_MAX)?)?;
+        if configuration.format != FORMAT {
+            return Err(OpenIdError::Unsupported(format!(
+                "checking the format `{}` here",
+                configuration.format
+            )));
+        }
+        let body = encryption::open_response(response, self.response_key.as_ref())?;
+        let text = CredentialResponse::parse_one(&body)?;
         let presentation = Presentation::parse(text.as_bytes(), &Limits::EDGE)?;
         let expectation =
             Expectation { now_s, clock_skew_s: CLOCK_SKEW_S, key_binding: KeyBindingPolicy::Forbidden };

@@ -8,6 +8,7 @@
 
 use crate::ErrorResponse;
 use crate::vci::credential::CredentialRequest;
+use crate::vci::encryption::ResponseEncryption;
 use crate::vci::metadata::IssuerMetadata;
 use crate::vci::offer::{CredentialOffer, TransactionCodeSpec};
 use crate::vci::proof::{HolderKey, ProofOfPossession};
@@ -80,6 +81,8 @@ pub struct Session {
     expires_s: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     issued: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bound: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,8 +114,19 @@ pub struct Accepted {
     pub configuration_id: String,
     /// The key to bind it to; possession is proven.
     pub holder: HolderKey,
-    /// The nonce of the proof, which the service must now spend.
+    /// Further keys, each for a credential of its own with the same claims.
+    pub further_holders: Vec<HolderKey>,
+    /// The nonce of all proofs, which the service must now spend.
     pub nonce: String,
+    /// How the response is to be encrypted.
+    pub encryption: Option<ResponseEncryption>,
+}
+
+impl Accepted {
+    /// All keys.
+    pub fn holders(&self) -> impl Iterator<Item = &HolderKey> {
+        std::iter::once(&self.holder).chain(&self.further_holders)
+    }
 }
 
 impl Issuer {
@@ -138,6 +152,7 @@ impl Issuer {
                 .map(|(code, salt, _)| TransactionCode::new(code, salt, self.rules.tx_code_attempts_max)),
             expires_s: now_s.saturating_add(self.rules.code_life_s),
             issued: Vec::new(),
+            bound: None,
         };
         let issuer = &self.metadata.credential_issuer;
         (CredentialOffer::pre_authorized(issuer, configuration_ids, code, spec), session)
@@ -150,14 +165,54 @@ impl Issuer {
         request: &CredentialRequest,
         now_s: i64,
     ) -> Result<Accepted, ErrorResponse> {
+        self.accept_opened(session, request, false, now_s)
+    }
+
+    /// The same for a request that may have come encrypted, see [`crate::vci::encryption::open_request`].
+    pub fn accept_opened(
+        &self,
+        session: &Session,
+        request: &CredentialRequest,
+        encrypted: bool,
+        now_s: i64,
+    ) -> Result<Accepted, ErrorResponse> {
         if session.state != SessionState::Redeemed {
             return Err(ErrorResponse::invalid_token());
         }
         let configuration_id = self.requested_configuration(session, request)?;
-        if request.credential_response_encryption.is_some() {
+        let responses = self.metadata.credential_response_encryption.as_ref();
+        let asked = request.credential_response_encryption.as_ref();
+        if responses.is_none() && asked.is_some() {
             return Err(ErrorResponse::invalid_encryption_parameters());
         }
-        let proof = ProofOfPossession::parse(request.jwt_proof()?).map_err(|_| {
+        let required = responses.is_some_and(|one| one.encryption_required);
+        let encryption = ResponseEncryption::read(asked, encrypted, required)?;
+        let mut holders = Vec::new();
+        let mut nonce = None;
+        for text in request.jwt_proofs(self.metadata.batch_size())? {
+            let (holder, its_nonce) = self.proven(text, now_s)?;
+            if nonce.as_ref().is_some_and(|one| *one != its_nonce) {
+                return Err(ErrorResponse::invalid_proof("the proofs of possession have different nonces"));
+            }
+            if holders.iter().any(|one: &HolderKey| one.key == holder.key) {
+                return Err(ErrorResponse::invalid_proof("two proofs of possession are of the same key"));
+            }
+            nonce = Some(its_nonce);
+            holders.push(holder);
+        }
+        let mut holders = holders.into_iter();
+        match (holders.next(), nonce) {
+            (Some(holder), Some(nonce)) => {
+                let further_holders = holders.collect();
+                Ok(Accepted { configuration_id, holder, further_holders, nonce, encryption })
+            }
+            _ => Err(ErrorResponse::invalid_proof("there is no proof of possession")),
+        }
+    }
+
+    /// The key of a proof, and its nonce.
+    fn proven(&self, text: &str, now_s: i64) -> Result<(HolderKey, String), ErrorResponse> {
+        let proof = ProofOfPossession::parse(text).map_err(|_| {
             ErrorResponse::invalid_proof("the proof of possession cannot be read or does not verify")
         })?;
         if proof.audience != self.metadata.credential_issuer {
@@ -174,7 +229,7 @@ impl Issuer {
         }
         let nonce =
             proof.nonce.ok_or(ErrorResponse::invalid_proof("the proof of possession has no nonce"))?;
-        Ok(Accepted { configuration_id, holder: proof.holder, nonce })
+        Ok((proof.holder, nonce))
     }
 
     fn requested_configuration(
@@ -204,6 +259,28 @@ impl Issuer {
 }
 
 impl Session {
+    /// A session that an authorization code has opened for these credentials.
+    pub fn authorized(configuration_ids: Vec<String>, expires_s: i64) -> Self {
+        Self {
+            state: SessionState::Redeemed,
+            configuration_ids,
+            tx_code: None,
+            expires_s,
+            issued: Vec::new(),
+            bound: None,
+        }
+    }
+
+    /// Binds the access token to a key, by the thumbprint of the DPoP proof that came with the token request.
+    pub fn bind(&mut self, thumbprint: String) {
+        self.bound = Some(thumbprint);
+    }
+
+    /// The key that the access token is bound to; see [`crate::oauth::Credentials::check`].
+    pub fn bound(&self) -> Option<&str> {
+        self.bound.as_deref()
+    }
+
     /// Where the offer stands.
     pub fn state(&self) -> SessionState {
         self.state

@@ -85,6 +85,20 @@ pub struct Grants {
         skip_serializing_if = "Option::is_none"
     )]
     pub pre_authorized_code: Option<PreAuthorizedCode>,
+    /// The authorization code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_code: Option<AuthorizationCode>,
+}
+
+/// The authorization code and what goes with it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct AuthorizationCode {
+    /// What ties the user who comes to this offer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_state: Option<String>,
+    /// Which of several authorization servers to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_server: Option<String>,
 }
 
 /// The pre-authorized code and what goes with it.
@@ -152,7 +166,17 @@ impl CredentialOffer {
         Self {
             credential_issuer: issuer.to_owned(),
             credential_configuration_ids: configuration_ids,
-            grants: Some(Grants { pre_authorized_code: Some(grant) }),
+            grants: Some(Grants { pre_authorized_code: Some(grant), authorization_code: None }),
+        }
+    }
+
+    /// An offer whose user comes to the issuer with a browser. `issuer_state` is fresh and random.
+    pub fn with_authorization(issuer: &str, configuration_ids: Vec<String>, issuer_state: String) -> Self {
+        let grant = AuthorizationCode { issuer_state: Some(issuer_state), authorization_server: None };
+        Self {
+            credential_issuer: issuer.to_owned(),
+            credential_configuration_ids: configuration_ids,
+            grants: Some(Grants { pre_authorized_code: None, authorization_code: Some(grant) }),
         }
     }
 
@@ -186,6 +210,10 @@ impl CredentialOffer {
         if ids.iter().collect::<BTreeSet<_>>().len() != ids.len() {
             return refuse("it names a credential twice");
         }
+        let issuer_state = self.authorization_code().and_then(|grant| grant.issuer_state.as_ref());
+        if issuer_state.is_some_and(|state| state.is_empty() || state.len() > CODE_BYTES_MAX) {
+            return refuse("its issuer state is empty or too long");
+        }
         let Some(grant) = self.pre_authorized_code() else { return Ok(()) };
         if grant.code.is_empty() || grant.code.len() > CODE_BYTES_MAX {
             return refuse("its code is empty or too long");
@@ -204,6 +232,11 @@ impl CredentialOffer {
     /// The grant with the pre-authorized code.
     pub fn pre_authorized_code(&self) -> Option<&PreAuthorizedCode> {
         self.grants.as_ref()?.pre_authorized_code.as_ref()
+    }
+
+    /// The grant with the authorization code.
+    pub fn authorization_code(&self) -> Option<&AuthorizationCode> {
+        self.grants.as_ref()?.authorization_code.as_ref()
     }
 
     /// The object as JSON, to be served with the media type `application/json`.

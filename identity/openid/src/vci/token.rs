@@ -77,7 +77,7 @@ impl fmt::Debug for TokenRequest {
 pub struct TokenResponse {
     /// The access token.
     pub access_token: String,
-    /// `Bearer`.
+    /// `Bearer`, or `DPoP`.
     pub token_type: String,
     /// How long it is good for, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,16 +112,41 @@ impl TokenResponse {
         }
     }
 
+    /// A token that is bound to a key (RFC 9449).
+    pub fn dpop(access_token: String, expires_in_s: u64) -> Self {
+        Self { token_type: "DPoP".to_owned(), ..Self::bearer(access_token, expires_in_s) }
+    }
+
+    /// Whether whoever has it may use it.
+    pub fn is_bearer(&self) -> bool {
+        self.token_type.eq_ignore_ascii_case("bearer")
+    }
+
+    /// Whether it is bound to a key.
+    pub fn is_dpop(&self) -> bool {
+        self.token_type.eq_ignore_ascii_case("dpop")
+    }
+
     /// As JSON, to be sent with `Cache-Control: no-store`.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads the answer.
+    /// Reads the answer to a request without a DPoP proof.
     pub fn parse(body: &[u8]) -> Result<Self, OpenIdError> {
+        match Self::parse_any(body)? {
+            response if response.is_bearer() => Ok(response),
+            _ => Err(OpenIdError::Unsupported(
+                "the issuer binds the token to a key that nobody showed".to_owned(),
+            )),
+        }
+    }
+
+    /// Reads the answer to a request with a DPoP proof; see [`crate::vci::Authorized::bound`].
+    pub fn parse_any(body: &[u8]) -> Result<Self, OpenIdError> {
         let response: Self =
             json::from_slice(body, LIMITS).map_err(|error| OpenIdError::malformed("token", error))?;
-        if !response.token_type.eq_ignore_ascii_case("bearer") {
+        if !response.is_bearer() && !response.is_dpop() {
             return Err(OpenIdError::Unsupported(
                 "the issuer gives tokens that are not bearer tokens".to_owned(),
             ));

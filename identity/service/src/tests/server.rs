@@ -1,7 +1,9 @@
 //! The sockets: slow clients, many clients, panics, and the end of the service.
 
-use super::world::World;
+use super::{Answer, request};
+use crate::issuer::tests::world::World;
 use crate::layers::{self, Side};
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::server::{self, Bounds};
 use axum::Router;
@@ -9,7 +11,6 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use prometheus_client::metrics::gauge::Gauge;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -79,7 +80,7 @@ fn side(timeout: Duration, requests_max: usize) -> Side {
         requests_max,
         timeout,
         error: |status| Problem::of_status(status).into_response(),
-        metrics: Arc::default(),
+        metrics: Metrics::new("aval_test", |_| ()).0,
     }
 }
 
@@ -101,8 +102,8 @@ fn slow_router() -> Router {
         .route("/panic", get(async || -> &'static str { panic!("a defect") }))
 }
 
-async fn ask(address: SocketAddr, path: &str) -> super::world::Answer {
-    super::world::request("GET", format!("http://{address}{path}"), &[], b"").await
+async fn ask(address: SocketAddr, path: &str) -> Answer {
+    request("GET", format!("http://{address}{path}"), &[], b"").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

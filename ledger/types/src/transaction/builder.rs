@@ -6,6 +6,7 @@
 
 use aval_codec::Hash;
 use aval_did::SigningKey;
+use aval_did::key;
 use uuid::Uuid;
 
 use super::{KeyId, Payload, Role, Signature, SignedTransaction, Signer, TransactionId, jws};
@@ -23,6 +24,9 @@ pub enum SignError {
     /// The key does not belong to any signer of the payload.
     #[error("the key belongs to none of the signers")]
     KeyUnexpected,
+    /// The key did not sign.
+    #[error(transparent)]
+    Key(#[from] key::SignerError),
 }
 
 impl SignError {
@@ -32,6 +36,7 @@ impl SignError {
             Self::Refused(reject) => reject.code(),
             Self::KeyMissing(_) => "sign.key_missing",
             Self::KeyUnexpected => "sign.key_unexpected",
+            Self::Key(_) => "sign.key",
         }
     }
 }
@@ -129,7 +134,7 @@ impl UnsignedTransaction {
     }
 
     /// The signatures of the signers who have this key; usually one.
-    pub fn signatures(&self, key: &SigningKey) -> Result<Vec<Signature>, SignError> {
+    pub fn signatures(&self, key: &dyn key::Signer) -> Result<Vec<Signature>, SignError> {
         let public = key.public();
         let algorithm = public.algorithm();
         let signatures: Vec<Signature> = self
@@ -139,11 +144,30 @@ impl UnsignedTransaction {
             .filter(|signer| signer.kid.key() == public)
             .map(|signer| {
                 let header = jws::header(signer);
-                let bytes = key.sign(&jws::signing_input(&header, &self.bytes));
-                Signature { header, algorithm, bytes }
+                let bytes = key.try_sign(&jws::signing_input(&header, &self.bytes))?;
+                Ok(Signature { header, algorithm, bytes })
             })
-            .collect();
+            .collect::<Result<_, SignError>>()?;
         if signatures.is_empty() { Err(SignError::KeyUnexpected) } else { Ok(signatures) }
+    }
+
+    /// What each signer signs, in their order: the signing input of its JWS (RFC 7515, section 5.1). Two signers with the
+    /// same key id sign the same.
+    pub fn signing_inputs(&self) -> Vec<(KeyId, Vec<u8>)> {
+        let input =
+            |signer: &Signer| (signer.kid.clone(), jws::signing_input(&jws::header(signer), &self.bytes));
+        self.payload.signers.iter().map(input).collect()
+    }
+
+    /// Takes up a signature that a signer made elsewhere over its signing input. It is verified.
+    pub fn signature(&self, kid: &KeyId, bytes: [u8; 64]) -> Result<Signature, SignError> {
+        let signer = self.payload.signers.iter().find(|signer| signer.kid == *kid);
+        let header = jws::header(signer.ok_or(SignError::KeyUnexpected)?);
+        let algorithm = kid.key().algorithm();
+        kid.key()
+            .verify(algorithm, &jws::signing_input(&header, &self.bytes), &bytes)
+            .map_err(|_| SignError::Refused(Reject::TransactionSignature))?;
+        Ok(Signature { header, algorithm, bytes })
     }
 
     /// Joins signatures that were made in several places; their order does not matter.
@@ -162,7 +186,7 @@ impl UnsignedTransaction {
 
     /// Signs with all keys at hand.
     pub fn sign(self, keys: &[&SigningKey]) -> Result<SignedTransaction, SignError> {
-        let signatures = keys.iter().map(|key| self.signatures(key)).collect::<Result<Vec<_>, _>>()?;
+        let signatures = keys.iter().map(|key| self.signatures(*key)).collect::<Result<Vec<_>, _>>()?;
         self.assemble(signatures.into_iter().flatten().collect())
     }
 }

@@ -1,5 +1,6 @@
 //! The whole exchange in memory, and every refusal in it.
 
+mod additions;
 mod exchange;
 mod offers;
 mod refusals_of_issuer;

@@ -80,7 +80,7 @@ fn configurations_that_the_wallet_cannot_receive_are_refused() {
         })
     };
     let unsupported = Some("openid.unsupported");
-    assert_eq!(code(with(|one| one.format = "dc+sd-jwt".to_owned())), unsupported);
+    assert_eq!(code(with(|one| one.format = "mso_mdoc".to_owned())), unsupported);
     assert_eq!(code(with(|one| one.proof_types_supported = None)), unsupported);
     assert_eq!(code(with(|one| one.proof_types_supported = Some(BTreeMap::new()))), unsupported);
     assert_eq!(code(with(|one| one.credential_definition = None)), Some("openid.malformed"));
@@ -90,7 +90,12 @@ fn configurations_that_the_wallet_cannot_receive_are_refused() {
     });
     assert_eq!(code(attested), unsupported);
     let encrypted = discover_with(|metadata| {
-        metadata.credential_response_encryption = Some(Encryption { encryption_required: true });
+        metadata.credential_response_encryption = Some(Encryption {
+            jwks: None,
+            alg_values_supported: None,
+            enc_values_supported: None,
+            encryption_required: true,
+        });
     });
     assert_eq!(code(encrypted), unsupported);
 }

@@ -1,0 +1,33 @@
+//! The issuer: offers credentials by OpenID4VCI 1.0 (pre-authorized code with transaction code, nonce endpoint, proof of
+//! possession), keeps records of what it issued, revokes by changing its status registry on the ledger, and publishes
+//! that registry as a signed status list. Who may issue what is decided on the ledger: the service reads its own
+//! accreditation there, verified against the genesis file, before it offers anything.
+//!
+//! ```text
+//! back office ──▶ admin   offer ─▶ records                revoke ─▶ records, ledger (registry.update), records
+//! wallet      ──▶ public  token ─▶ nonce ─▶ credential ─▶ records
+//! verifier    ──▶ public  status list ◀─ ledger
+//! ```
+//!
+//! - [`config`] its home folder; [`cli`] its commands; [`service`] the running program
+//! - [`ledger`] reads with proofs, writes registry transactions; [`status_list`] the signed list
+//! - [`decisions`] what is offered and issued; [`status`] revoked or suspended; [`rotation`] which key signs; [`public`]
+//!   and [`admin`] the two HTTP sides; [`access`] who may use the latter, [`paper`] what it takes and gives; [`metrics`] counters
+
+pub mod access;
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod decisions;
+pub mod ledger;
+pub mod metrics;
+pub mod paper;
+pub mod public;
+pub mod rotation;
+pub mod service;
+pub mod status;
+pub mod status_list;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use decisions::Issuer;

@@ -1,0 +1,102 @@
+//! The status list as verifiers get it.
+
+use super::world::World;
+use crate::tests::{Answer, request};
+use aval_codec::b64u;
+use aval_credential::jws::Jws;
+use aval_credential::{date, date::Rounding};
+use std::io::Read as _;
+use std::sync::atomic::Ordering;
+
+async fn fetch(world: &World, headers: &[(&str, &str)]) -> Answer {
+    request("GET", world.endpoint("/status/membership"), headers, b"").await
+}
+
+/// The list's bits, after its signature and form were checked.
+fn read(world: &World, answer: &Answer) -> Vec<u8> {
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/vc+jwt"));
+    assert_eq!(answer.header("cache-control"), "public, max-age=2");
+    let issuer = world.chain.kit.lock().unwrap().issuer.clone();
+    let jws = Jws::parse(&answer.text(), "list", "vc+jwt", aval_codec::Limits::bytes(1 << 20)).unwrap();
+    jws.verify(&issuer.authentication.public()).unwrap();
+    assert_eq!(jws.key_id(), Some(issuer.key_url().as_str()));
+    let credential = serde_json::to_value(jws.payload()).unwrap();
+    let uri = world.endpoint("/status/membership");
+    assert_eq!(credential["id"], uri.as_str());
+    assert_eq!(credential["issuer"], issuer.did.as_str());
+    assert_eq!(credential["type"][1], "BitstringStatusListCredential");
+    assert_eq!(credential["credentialSubject"]["type"], "BitstringStatusList");
+    assert_eq!(credential["credentialSubject"]["statusPurpose"], "revocation");
+    assert_ne!(credential["credentialSubject"]["id"], credential["id"]);
+    let time = |name: &str| date::parse(credential[name].as_str().unwrap(), Rounding::Down).unwrap();
+    let now_s = crate::clock::now_s();
+    assert!(time("validFrom") <= now_s && now_s < time("validUntil"));
+    let encoded = credential["credentialSubject"]["encodedList"].as_str().unwrap();
+    let compressed = b64u::decode(encoded.strip_prefix('u').expect("multibase base64url")).unwrap();
+    let mut bits = Vec::new();
+    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_end(&mut bits).unwrap();
+    assert_eq!(bits.len(), 16 * 1024, "the smallest list that hides an index");
+    bits
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_leads_to_a_signed_list_that_has_its_revocation() {
+    let world = World::start().await;
+    let (received, id) = world.issued().await;
+    let status = received.presentation.status()[0].clone();
+    assert_eq!(status.list, world.endpoint("/status/membership"));
+    let before = fetch(&world, &[]).await;
+    assert!(read(&world, &before).iter().all(|byte| *byte == 0));
+    world.issuer.revoke(&id, "test").await.unwrap();
+    let after = fetch(&world, &[]).await;
+    let bits = read(&world, &after);
+    assert_eq!(bits.iter().map(|byte| byte.count_ones()).sum::<u32>(), 1);
+    let index = usize::try_from(status.index).unwrap();
+    assert_ne!(bits[index / 8] & (0x80 >> (index % 8)), 0, "index 0 is the highest bit of the first byte");
+    assert_ne!(before.header("etag"), after.header("etag"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_has_not_changed_is_neither_sent_nor_read_again() {
+    let world = World::start().await;
+    let first = fetch(&world, &[]).await;
+    let reads = world.chain.reads.load(Ordering::SeqCst);
+    for _ in 0..5 {
+        assert_eq!(fetch(&world, &[]).await.body, first.body);
+    }
+    let weak = format!("\"other\", W/{}", first.header("etag"));
+    for tag in [first.header("etag"), weak.as_str(), "*"] {
+        let answer = fetch(&world, &[("if-none-match", tag)]).await;
+        assert_eq!((answer.status, answer.body.len()), (304, 0));
+        assert_eq!(answer.header("etag"), first.header("etag"));
+    }
+    assert_eq!(fetch(&world, &[("if-none-match", "\"other\"")]).await.status, 200);
+    assert_eq!(world.chain.reads.load(Ordering::SeqCst), reads);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_requests_at_once_read_the_ledger_once() {
+    let world = World::start().await;
+    let before = world.chain.reads.load(Ordering::SeqCst);
+    world.chain.delay_ms.store(100, Ordering::SeqCst);
+    let answers =
+        tokio::join!(fetch(&world, &[]), fetch(&world, &[]), fetch(&world, &[]), fetch(&world, &[]));
+    assert_eq!([answers.0.status, answers.1.status, answers.2.status, answers.3.status], [200; 4]);
+    assert_eq!(
+        world.chain.reads.load(Ordering::SeqCst),
+        before + 2,
+        "a list of 16,384 entries has two chunks"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_list_is_served_while_the_ledger_cannot_be_reached() {
+    let world = World::start().await;
+    world.chain.reachable.store(false, Ordering::SeqCst);
+    fetch(&world, &[]).await.assert_refused(503, "temporarily_unavailable");
+    world.chain.reachable.store(true, Ordering::SeqCst);
+    let first = fetch(&world, &[]).await;
+    world.chain.reachable.store(false, Ordering::SeqCst);
+    assert!(world.issuer.revoke("x", "test").await.is_err());
+    assert_eq!(fetch(&world, &[]).await.body, first.body);
+}

@@ -1,0 +1,279 @@
+//! A running issuer, the ledger's rules in memory, and a wallet.
+
+use crate::clock::now_s;
+use crate::issuer::Issuer;
+use crate::issuer::config::{Config, CredentialConfig, Home, KeysConfig, RegistryConfig};
+use crate::issuer::decisions::prepare_ledger;
+use crate::issuer::ledger::{Chain, Entry, Ledger, LedgerError};
+use crate::issuer::service;
+use crate::keys::IssuerKeys;
+use crate::server::Bounds;
+use crate::storage::Records;
+use crate::tests::{Answer, request};
+use aval_client::ClientError;
+use aval_codec::Json;
+use aval_did::key::SigningKey;
+use aval_machine::StateRead as _;
+use aval_machine::testkit::{Kit, MEMBERSHIP, Options};
+use aval_openid::vci::holder::{Authorized, Discovery, Received, Redeemable};
+use aval_openid::vci::offer::OfferLink;
+use aval_openid::{HttpRequest, Method, OpenIdError, UrlPolicy};
+use aval_types::SubmittedTransaction;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub(crate) const TOKEN: &str = "a-token-of-the-back-office-for-tests";
+
+/// The rules of the ledger in memory, with the faults of a network.
+pub(crate) struct TestChain {
+    pub(crate) kit: Mutex<Kit>,
+    pub(crate) reachable: AtomicBool,
+    /// Takes the next transaction, and does not say so.
+    pub(crate) loses_answer: AtomicBool,
+    pub(crate) delay_ms: AtomicU64,
+    pub(crate) reads: AtomicUsize,
+    pub(crate) submissions: AtomicUsize,
+}
+
+impl TestChain {
+    pub(crate) fn new() -> Arc<Self> {
+        let time_s = u64::try_from(now_s()).unwrap() - 100;
+        Arc::new(Self {
+            kit: Mutex::new(Kit::with(Options { seed: 7, time_s, ..Options::default() })),
+            reachable: AtomicBool::new(true),
+            loses_answer: AtomicBool::new(false),
+            delay_ms: AtomicU64::new(0),
+            reads: AtomicUsize::new(0),
+            submissions: AtomicUsize::new(0),
+        })
+    }
+
+    fn reach(&self) -> Result<(), LedgerError> {
+        std::thread::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst)));
+        if self.reachable.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let (address, reason) = ("http://127.0.0.1:1/".to_owned(), "refused".to_owned());
+        Err(ClientError::Unreachable { address, reason }.into())
+    }
+
+    pub(crate) fn ledger(self: &Arc<Self>, config: &Config, keys: &Arc<IssuerKeys>) -> Ledger {
+        let network = self.kit.lock().unwrap().network().clone();
+        Ledger::new(config, self.clone(), network, keys.clone()).unwrap()
+    }
+
+    pub(crate) fn keys_of(
+        &self,
+        party: impl FnOnce(&Kit) -> aval_machine::testkit::Party,
+    ) -> Arc<IssuerKeys> {
+        let party = party(&self.kit.lock().unwrap());
+        Arc::new(IssuerKeys::single(party.did, "#key-1", party.authentication))
+    }
+}
+
+impl Chain for TestChain {
+    fn state(&self, key: &str) -> Result<Entry, LedgerError> {
+        self.reach()?;
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let kit = self.kit.lock().unwrap();
+        let value = kit.state().read(key.as_bytes()).expect("a state in memory can be read");
+        Ok(Entry { value, time_ms: kit.now_s * 1000 })
+    }
+
+    fn submit(&self, submitted: &SubmittedTransaction) -> Result<(), LedgerError> {
+        self.reach()?;
+        self.submissions.fetch_add(1, Ordering::SeqCst);
+        let mut kit = self.kit.lock().unwrap();
+        kit.now_s = u64::try_from(now_s()).unwrap();
+        kit.apply(submitted.clone()).map_err(|reject| LedgerError::Refused {
+            code: reject.code().to_owned(),
+            detail: reject.to_string(),
+        })?;
+        if self.loses_answer.swap(false, Ordering::SeqCst) {
+            return Err(ClientError::NotFinal { id: submitted.transaction.id().to_string() }.into());
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn config(public: SocketAddr, admin: SocketAddr) -> Config {
+    Config {
+        listen: public,
+        admin_listen: admin,
+        public_url: format!("http://{public}/register"),
+        node: "http://127.0.0.1:1".to_owned(),
+        registries: [("membership", "revocation"), ("membership-hold", "suspension")]
+            .map(|(name, purpose)| RegistryConfig {
+                name: name.to_owned(),
+                purpose: purpose.to_owned(),
+                size: 16 * 1024,
+            })
+            .into(),
+        credential: CredentialConfig {
+            credential_type: MEMBERSHIP.to_owned(),
+            display_name: "Membership".to_owned(),
+            validity_days: 30,
+            offer_minutes: 10,
+        },
+        database: None,
+        keys: KeysConfig::default(),
+    }
+}
+
+/// A running issuer.
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) chain: Arc<TestChain>,
+    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<()>,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with(Bounds::default()).await
+    }
+
+    pub(crate) async fn with(bounds: Bounds) -> Self {
+        let any = "127.0.0.1:0";
+        let listeners = (TcpListener::bind(any).await.unwrap(), TcpListener::bind(any).await.unwrap());
+        Self::on(tempfile::tempdir().unwrap(), TestChain::new(), listeners, bounds).await
+    }
+
+    async fn on(
+        folder: TempDir,
+        chain: Arc<TestChain>,
+        (public, admin): (TcpListener, TcpListener),
+        bounds: Bounds,
+    ) -> Self {
+        let addresses = (public.local_addr().unwrap(), admin.local_addr().unwrap());
+        let config = config(addresses.0, addresses.1);
+        config.validate().unwrap();
+        let keys = chain.keys_of(|kit| kit.issuer.clone());
+        let ledger = chain.ledger(&config, &keys);
+        prepare_ledger(&config, &ledger).await.unwrap();
+        let records = Records::open(&Home(folder.path().to_owned()).records()).await.unwrap();
+        let issuer = Arc::new(Issuer::new(config, keys, records, ledger));
+        let (stop, stopped) = watch::channel(false);
+        let running = issuer.clone();
+        let served = tokio::spawn(async move {
+            service::run(running, public, admin, TOKEN, bounds, stopped).await;
+        });
+        Self { folder, chain, issuer, public: addresses.0, admin: addresses.1, stop, served }
+    }
+
+    pub(crate) async fn stop(self) -> (TempDir, Arc<TestChain>) {
+        self.stop.send_replace(true);
+        self.served.await.unwrap();
+        (self.folder, self.chain)
+    }
+
+    /// The same issuer after it was stopped.
+    pub(crate) async fn restart(self) -> Self {
+        let (public, admin) = (self.public, self.admin);
+        let (folder, chain) = self.stop().await;
+        let listeners = (TcpListener::bind(public).await.unwrap(), TcpListener::bind(admin).await.unwrap());
+        Self::on(folder, chain, listeners, Bounds::default()).await
+    }
+
+    pub(crate) fn endpoint(&self, path: &str) -> String {
+        format!("http://{}/register{path}", self.public)
+    }
+
+    /// A request to the back office with its token.
+    pub(crate) async fn office(&self, method: &str, path: &str, body: &str) -> Answer {
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        request(method, format!("http://{}{path}", self.admin), &headers, body.as_bytes()).await
+    }
+
+    /// A new offer: its link and the transaction code.
+    pub(crate) async fn offer(&self) -> (String, String) {
+        let body = r#"{"subject":{"role":["member"],"legalName":"Example Ltd"}}"#;
+        let answer = self.office("POST", "/offers", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let offer = answer.json();
+        (offer["offerUri"].as_str().unwrap().to_owned(), offer["txCode"].as_str().unwrap().to_owned())
+    }
+
+    pub(crate) async fn send(&self, asked: &HttpRequest) -> Answer {
+        let bearer = asked.bearer.as_ref().map(|token| format!("Bearer {token}"));
+        let mut headers = Vec::new();
+        headers.extend(bearer.as_deref().map(|value| ("authorization", value)));
+        headers.extend(asked.content_type.map(|value| ("content-type", value)));
+        let method = match asked.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        };
+        request(method, asked.url.clone(), &headers, &asked.body).await
+    }
+
+    /// The wallet up to the point where its user decides.
+    pub(crate) async fn discover(&self, link: &str) -> Redeemable {
+        let OfferLink::Value(offer) = OfferLink::parse(link, UrlPolicy::LOOPBACK).unwrap() else {
+            panic!("the offer is in the link")
+        };
+        let discovery = Discovery::new(offer, UrlPolicy::LOOPBACK).unwrap();
+        let answer = self.send(&discovery.request().unwrap()).await;
+        let discovered = discovery.on_response(&answer.response()).unwrap();
+        let answer = self.send(&discovered.request().unwrap()).await;
+        discovered.on_response(&answer.response()).unwrap()
+    }
+
+    /// The wallet up to the token.
+    pub(crate) async fn authorize(&self) -> Authorized {
+        let (link, tx_code) = self.offer().await;
+        let redeemable = self.discover(&link).await;
+        let answer = self.send(&redeemable.token_request(Some(&tx_code)).unwrap()).await;
+        redeemable.on_token(&answer.response()).unwrap()
+    }
+
+    pub(crate) async fn fetch_nonce(&self, authorized: &mut Authorized) {
+        let answer = self.send(&authorized.nonce_request().unwrap()).await;
+        authorized.on_nonce(&answer.response()).unwrap();
+    }
+
+    /// Nonce, proof, credential.
+    pub(crate) async fn receive(&self, authorized: &mut Authorized) -> Result<Received, OpenIdError> {
+        self.fetch_nonce(authorized).await;
+        let request = authorized.credential_request(MEMBERSHIP, &holder_key(), now_s()).unwrap();
+        let answer = self.send(&request).await;
+        self.accept(authorized, &answer)
+    }
+
+    pub(crate) fn accept(&self, authorized: &Authorized, answer: &Answer) -> Result<Received, OpenIdError> {
+        let issuer = self.chain.kit.lock().unwrap().issuer.clone();
+        authorized.on_credential(
+            &answer.response(),
+            MEMBERSHIP,
+            &holder_key().public(),
+            now_s(),
+            |did, key_id| {
+                let known = did == issuer.did.as_str() && key_id == issuer.key_url();
+                Ok(known.then(|| issuer.authentication.public()))
+            },
+        )
+    }
+
+    /// An issued credential and its issuance id.
+    pub(crate) async fn issued(&self) -> (Received, String) {
+        let received = self.receive(&mut self.authorize().await).await.unwrap();
+        let id = match received.presentation.claims().get("id") {
+            Some(Json::String(id)) => id.trim_start_matches("urn:uuid:").to_owned(),
+            other => panic!("no id: {other:?}"),
+        };
+        (received, id)
+    }
+}
+
+pub(crate) fn holder_key() -> SigningKey {
+    SigningKey::p256_from_seed(&[2; 32]).expect("a valid scalar")
+}

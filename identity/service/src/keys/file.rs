@@ -1,0 +1,267 @@
+//! The key file, plain or sealed.
+//!
+//! ```json
+//! {"did": "did:aval:…", "active": "#key-2", "controlKeys": […], "documentKeys": {
+//!   "#key-1": {"algorithm": "EdDSA", "seed": "<base64url>"},
+//!   "#key-2": {"algorithm": "ES256", "pkcs11": "<CKA_ID in hexadecimal>"}}}
+//! ```
+//!
+//! Without `active` the first key by name is the active one. Keys that control the DID may be in the file; they are
+//! neither read nor kept when the file is written again for another reason.
+
+use super::module::{Module, ModuleConfig};
+use super::{IssuerKeys, Key};
+use crate::fault::Fault;
+use crate::home::require_private;
+use aval_codec::b64u;
+use aval_did::Did;
+use aval_did::key::{Algorithm, Signer, SigningKey};
+use aval_sealed::{Header, KeyDerivation, Magic, SealError};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use zeroize::{Zeroize as _, Zeroizing};
+
+const REMEDY: &str = "`aval-identityd issuer init --keys FILE` puts it there";
+const PASSPHRASE_REMEDY: &str = "write the passphrase of the key file into it";
+/// The first bytes of a sealed key file.
+const MAGIC: Magic = b"aval-keys\n";
+/// A passphrase for unattended use is read by a machine: it may well be long.
+const PASSPHRASE_LENGTH_MIN: usize = 8;
+
+/// Where the keys are: a file, what opens it, and the module that it may point into.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The key file.
+    pub path: PathBuf,
+    /// The file with the passphrase in its first line, if the key file is sealed.
+    pub passphrase_file: Option<PathBuf>,
+    /// The PKCS#11 module, if keys are in one.
+    pub module: Option<ModuleConfig>,
+}
+
+/// What the file says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyFile {
+    did: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    active: Option<String>,
+    document_keys: BTreeMap<String, Secret>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Secret {
+    algorithm: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pkcs11: Option<String>,
+}
+
+/// Shows no seed.
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Secret").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.seed.zeroize();
+    }
+}
+
+/// A key that was added to a file.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Added {
+    /// The name that the DID document has to give it.
+    pub method: String,
+    /// `EdDSA` or `ES256`.
+    pub algorithm: &'static str,
+    /// The public key as the DID document has to have it.
+    pub public_key_multibase: String,
+}
+
+impl KeyFile {
+    /// Reads the text of a file.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        // The reader's own message could quote a value, and values are secrets here.
+        let file: Self = serde_json::from_str(text)
+            .map_err(|error| format!("line {}, column {} does not fit", error.line(), error.column()))?;
+        file.did()?;
+        if file.document_keys.is_empty() {
+            return Err("`documentKeys` is empty".to_owned());
+        }
+        if file.document_keys.keys().any(|method| !method.starts_with('#') || method.len() < 2) {
+            return Err("a document key must be named as in the document, with a # in front".to_owned());
+        }
+        if file.active.as_ref().is_some_and(|active| !file.document_keys.contains_key(active)) {
+            return Err("`active` names none of the `documentKeys`".to_owned());
+        }
+        Ok(file)
+    }
+
+    fn did(&self) -> Result<Did, String> {
+        self.did.parse().map_err(|_| "`did` is not a did:aval".to_owned())
+    }
+
+    /// The keys that it names. `module` opens what is not in the file.
+    pub fn keys(&self, module: &mut dyn FnMut() -> Result<Module, String>) -> Result<IssuerKeys, String> {
+        let did = self.did()?;
+        let mut keys = Vec::new();
+        for (method, secret) in &self.document_keys {
+            keys.push(Key::new(&did, method, secret.signer(module)?));
+        }
+        let active = self.active.as_ref().or(self.document_keys.keys().next());
+        let active = active.ok_or("`documentKeys` is empty")?;
+        IssuerKeys::several(did, keys, active).ok_or_else(|| "`active` names no key".to_owned())
+    }
+
+    /// Adds a key under the next free name.
+    fn add(&mut self, secret: Secret) -> String {
+        let method = (1..)
+            .map(|number: u32| format!("#key-{number}"))
+            .find(|method| !self.document_keys.contains_key(method))
+            .unwrap_or_default();
+        // What signs shall not change because a name comes earlier in the alphabet.
+        if self.active.is_none() {
+            self.active = self.document_keys.keys().next().cloned();
+        }
+        self.document_keys.insert(method.clone(), secret);
+        method
+    }
+}
+
+impl Secret {
+    fn signer(
+        &self,
+        module: &mut dyn FnMut() -> Result<Module, String>,
+    ) -> Result<Box<dyn Signer + Send + Sync>, String> {
+        let algorithm =
+            Algorithm::from_name(&self.algorithm).ok_or("the algorithm is neither EdDSA nor ES256")?;
+        match (&self.seed, &self.pkcs11) {
+            (Some(seed), None) => {
+                let bytes = Zeroizing::new(b64u::decode(seed).unwrap_or_default());
+                let seed = <[u8; 32]>::try_from(bytes.as_slice())
+                    .map_err(|_| "a seed is not 32 bytes in base64url")?;
+                let seed = Zeroizing::new(seed);
+                let key =
+                    SigningKey::from_secret(algorithm, &seed).map_err(|_| "a seed is not a valid key")?;
+                Ok(Box::new(key))
+            }
+            (None, Some(id)) => Ok(Box::new(module()?.key(algorithm, id)?)),
+            _ => Err("a document key has either `seed` or `pkcs11`".to_owned()),
+        }
+    }
+}
+
+/// The first line of a passphrase file.
+fn passphrase(path: &Path) -> Result<Zeroizing<String>, Fault> {
+    require_private(path, PASSPHRASE_REMEDY)?;
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| Fault::of_file(path, &error, PASSPHRASE_REMEDY))?;
+    let line = Zeroizing::new(text.lines().next().unwrap_or_default().to_owned());
+    if line.chars().count() < PASSPHRASE_LENGTH_MIN {
+        return Err(Fault::failed(format!(
+            "the first line of {} has fewer than {PASSPHRASE_LENGTH_MIN} characters",
+            path.display()
+        )));
+    }
+    Ok(line)
+}
+
+fn unusable(path: &Path, error: SealError) -> Fault {
+    let sentence = format!("{}: {error}", path.display());
+    match error {
+        SealError::Passphrase => Fault::locked(sentence),
+        _ => Fault::failed(sentence),
+    }
+}
+
+impl Source {
+    /// A plain file.
+    pub fn plain(path: &Path) -> Self {
+        Self { path: path.to_owned(), passphrase_file: None, module: None }
+    }
+
+    /// The text of the file, unsealed.
+    pub fn text(&self) -> Result<Zeroizing<String>, Fault> {
+        let path = self.path.as_path();
+        require_private(path, REMEDY)?;
+        let bytes = std::fs::read(path).map(Zeroizing::new);
+        let bytes = bytes.map_err(|error| Fault::of_file(path, &error, REMEDY))?;
+        let plain = match &self.passphrase_file {
+            None => bytes,
+            Some(file) => {
+                let passphrase = passphrase(file)?;
+                let header = Header::parse(MAGIC, &bytes).map_err(|error| unusable(path, error))?;
+                let key = header.derive(passphrase.as_bytes()).map_err(|error| unusable(path, error))?;
+                header.unseal(&key, &bytes).map_err(|error| unusable(path, error))?
+            }
+        };
+        let text = std::str::from_utf8(&plain)
+            .map_err(|_| Fault::failed(format!("{} is not text", path.display())))?;
+        Ok(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The bytes of a file that this source would open, for a text.
+    pub fn seal(&self, text: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let plain = Zeroizing::new(text.as_bytes().to_vec());
+        let Some(file) = &self.passphrase_file else { return Ok(plain) };
+        let passphrase = passphrase(file)?;
+        let sealed = Header::generate(MAGIC, KeyDerivation::STANDARD)
+            .and_then(|header| header.seal(&header.derive(passphrase.as_bytes())?, plain))
+            .map_err(|error| unusable(&self.path, error))?;
+        Ok(Zeroizing::new(sealed))
+    }
+
+    fn parse(&self) -> Result<KeyFile, Fault> {
+        KeyFile::parse(&self.text()?).map_err(|reason| self.unusable(&reason))
+    }
+
+    fn unusable(&self, reason: &str) -> Fault {
+        Fault::failed(format!("{} is not an issuer's key file: {reason}", self.path.display()))
+    }
+
+    fn module(&self) -> Result<Module, String> {
+        let config =
+            self.module.as_ref().ok_or("it points into a PKCS#11 module, and config.json names none")?;
+        Module::open(config)
+    }
+
+    /// Reads the keys.
+    pub fn read(&self) -> Result<IssuerKeys, Fault> {
+        let mut module: Option<Module> = None;
+        let mut open = || match &module {
+            Some(module) => Ok(module.clone()),
+            None => self.module().inspect(|opened| module = Some(opened.clone())),
+        };
+        self.parse()?.keys(&mut open).map_err(|reason| self.unusable(&reason))
+    }
+
+    /// Makes a key and adds it to the file; in the module, if it shall never leave that.
+    pub fn add(&self, algorithm: Algorithm, in_module: bool) -> Result<Added, Fault> {
+        let mut file = self.parse()?;
+        let name = algorithm.name().to_owned();
+        let (secret, public) = if in_module {
+            let module = self.module().map_err(|reason| self.unusable(&reason))?;
+            let (id, key) = module.generate(algorithm).map_err(Fault::failed)?;
+            (Secret { algorithm: name, seed: None, pkcs11: Some(id) }, key.public())
+        } else {
+            let key = match algorithm {
+                Algorithm::EdDsa => SigningKey::generate(),
+                Algorithm::Es256 => SigningKey::generate_p256(),
+            };
+            let seed = b64u::encode(key.to_seed().as_slice());
+            (Secret { algorithm: name, seed: Some(seed), pkcs11: None }, key.public())
+        };
+        let method = file.add(secret);
+        let text = serde_json::to_string_pretty(&file).map(Zeroizing::new);
+        let text = text.map_err(|error| Fault::failed(error.to_string()))?;
+        crate::home::replace(&self.path, &self.seal(&text)?, 0o600)?;
+        Ok(Added { method, algorithm: algorithm.name(), public_key_multibase: public.to_string() })
+    }
+}

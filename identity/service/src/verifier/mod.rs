@@ -1,0 +1,1 @@
+//! The verifier: what a relying party runs.
