@@ -12,7 +12,7 @@
 //! - [`config`] its home folder; [`cli`] its commands; [`service`] the running program
 //! - [`ledger`] reads with proofs, writes registry transactions; [`status_list`] the signed list
 //! - [`decisions`] what is offered and issued; [`status`] revoked or suspended; [`rotation`] which key signs; [`public`]
-//!   and [`admin`] the two HTTP sides; [`access`] who may use the latter, [`paper`] what it takes and gives; [`metrics`] counters
+//!   and [`admin`] the two HTTP sides; [`vc_api`] issuing by VCALM, [`access`] who may use the latter, [`paper`] what it takes and gives; [`metrics`] counters
 
 pub mod access;
 pub mod admin;
@@ -27,6 +27,7 @@ pub mod rotation;
 pub mod service;
 pub mod status;
 pub mod status_list;
+pub mod vc_api;
 #[cfg(test)]
 pub(crate) mod tests;
 

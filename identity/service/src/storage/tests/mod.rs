@@ -363,6 +363,7 @@ async fn subjects_and_templates_are_kept_and_end(records: Records) {
         format: "vc+sd-jwt".to_owned(),
         validity_days: 30,
         schema_id: None,
+        suspendable: true,
         claims: "{}".to_owned(),
         created_s: 10,
         retired_s: None,
