@@ -209,7 +209,7 @@ fn complete(
     let (now, end) = dates.ok_or_else(|| Problem::internal(&"the clock is wrong"))?;
     members.entry(from).or_insert(now.into());
     let end = members.entry(until).or_insert(end.into()).clone();
-    let end = end.as_str().and_then(|text| date::parse(text, Rounding::Down).ok());
+    let end = end.as_str().and_then(|text| date::parse(text, Rounding::Down));
     end.ok_or_else(|| RequestError::Member("the end of validity is no date").into())
 }
 
@@ -287,7 +287,7 @@ async fn change_one(issuer: &Arc<Issuer>, request: &StatusRequest, operator: &st
     let missing = || Problem::not_found("this issuer issued no such credential");
     let found = match (&request.list, request.index) {
         (Some(list), Some(index)) => {
-            let index = i64::try_from(*index).map_err(|_| missing())?;
+            let index = i64::try_from(index).map_err(|_| missing())?;
             records.issuance_at(list, index).await?
         }
         _ => records.issuance_of(&request.credential_id).await?,

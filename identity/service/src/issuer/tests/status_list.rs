@@ -74,7 +74,7 @@ async fn a_list_comes_in_the_form_that_a_verifier_takes() {
     let answer = of("application/statuslist+jwt").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/statuslist+jwt"));
     let limits = aval_formats::json::Limits::default();
-    let types = [aval_formats::status::JWT_TYPE];
+    let types = [aval_formats::status::token::JWT_TYPE];
     let jwt = aval_formats::jose::Jwt::parse(&answer.text(), "status list", &types, limits).unwrap();
     jwt.verify(&key).unwrap();
     let claims = TokenListClaims::from_json(jwt.payload()).unwrap();
