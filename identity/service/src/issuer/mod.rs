@@ -27,8 +27,8 @@ pub mod rotation;
 pub mod service;
 pub mod status;
 pub mod status_list;
-pub mod vc_api;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod vc_api;
 
 pub use decisions::Issuer;
