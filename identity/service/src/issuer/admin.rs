@@ -5,6 +5,7 @@ use super::access::{self, Office, Operator};
 use super::decisions::{Issuer, NewOffer, Order, TEMPLATES_MAX};
 use super::paper::{Activated, AuditLine, Claims, Issuance, NewSubject, NewTemplate, Subject, Template, Who};
 use super::status::Change;
+use super::vc_api;
 use crate::clock::now_s;
 use crate::layers::{self, Side};
 use crate::metrics;
@@ -17,7 +18,7 @@ use aval_types::grant::is_name;
 use aval_types::registry::is_registry_name;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
@@ -31,6 +32,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+/// Claims that are not kept.
+pub(super) const EMPTY: &str = "{}";
 const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longer than the service waits for the ledger.
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -170,6 +173,9 @@ fn routes() -> OpenApiRouter<Office> {
         .routes(routes!(remove_subject));
     let revokers =
         OpenApiRouter::new().routes(routes!(revoke)).routes(routes!(suspend)).routes(routes!(unsuspend));
+    let vc_body = DefaultBodyLimit::max(vc_api::BODY_BYTES_MAX);
+    let vc_issuers = OpenApiRouter::new().routes(routes!(vc_api::issue)).layer(vc_body);
+    let vc_revokers = OpenApiRouter::new().routes(routes!(vc_api::status)).layer(vc_body);
     let admins = OpenApiRouter::new()
         .routes(routes!(create_template))
         .routes(routes!(retire_template))
@@ -178,6 +184,8 @@ fn routes() -> OpenApiRouter<Office> {
         .routes(routes!(activate_key));
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(viewers.route_layer(middleware::from_fn(access::viewer)))
+        .merge(vc_issuers.route_layer(middleware::from_fn(access::issuer)))
+        .merge(vc_revokers.route_layer(middleware::from_fn(access::revoker)))
         .merge(issuers.route_layer(middleware::from_fn(access::issuer)))
         .merge(revokers.route_layer(middleware::from_fn(access::revoker)))
         .merge(admins.route_layer(middleware::from_fn(access::admin)))
@@ -215,7 +223,9 @@ pub fn router(issuer: Arc<Issuer>, token: &str) -> Router {
 
 /// Offer a credential
 ///
-/// The offer goes to the wallet as a link or QR code; the transaction code goes to its holder another way. Role: issuer.
+/// The offer goes to the wallet as a link or QR code; the transaction code goes to its holder another way.
+///
+/// Role: issuer.
 #[utoipa::path(post, path = "/offers", request_body = OfferRequest, responses(
     (status = 200, description = "The offer", body = NewOffer),
     (status = 401, description = "The token is missing or wrong", body = Problem),
@@ -467,6 +477,7 @@ async fn create_template(
         format: super::decisions::FORMAT.to_owned(),
         validity_days: request.validity_days,
         schema_id: request.schema_id,
+        suspendable: request.suspendable,
         claims: serde_json::to_string(&request.claims).map_err(|error| Problem::internal(&error))?,
         created_s: now_s(),
         retired_s: None,

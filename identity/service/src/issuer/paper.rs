@@ -104,6 +104,9 @@ pub struct NewTemplate {
     pub validity_days: i64,
     /// A schema on the ledger that the credential has to follow: `urn:aval:schema:…`.
     pub schema_id: Option<String>,
+    /// Whether its credentials can be suspended. The ledger takes no presentation of a credential that can.
+    #[serde(default)]
+    pub suspendable: bool,
     /// Claims that every credential of it has unless the subject says otherwise.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -121,6 +124,7 @@ pub struct Template {
     validity_days: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     schema_id: Option<String>,
+    suspendable: bool,
     #[schema(value_type = Object)]
     claims: BTreeMap<String, Strict>,
     created_s: i64,
@@ -139,6 +143,7 @@ impl Template {
             format: row.format,
             validity_days: row.validity_days,
             schema_id: row.schema_id,
+            suspendable: row.suspendable,
             created_s: row.created_s,
             retired_s: row.retired_s,
         })

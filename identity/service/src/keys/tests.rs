@@ -131,3 +131,103 @@ fn a_key_that_is_added_signs_only_when_it_is_made_the_active_one() {
     assert!(!keys.activate("#key-9"));
     assert_eq!(keys.active().method(), "#key-2");
 }
+
+/// A SoftHSM token with a PIN, in a folder of its own. SoftHSM finds its folder by an environment variable of the
+/// process, so the test that needs one runs in a process that it starts itself.
+fn soft_hsm() -> Option<std::path::PathBuf> {
+    let candidates = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"];
+    candidates.into_iter().map(std::path::PathBuf::from).find(|path| path.exists())
+}
+
+#[test]
+fn keys_in_a_hardware_module_sign_and_never_leave_it() {
+    let Some(library) = soft_hsm() else {
+        eprintln!("skipped: 1 test of PKCS#11, because SoftHSM is not installed (make setup)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    std::fs::create_dir(&tokens).unwrap();
+    let settings = folder.path().join("softhsm2.conf");
+    std::fs::write(&settings, format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display()))
+        .unwrap();
+    let made = std::process::Command::new("softhsm2-util")
+        .args(["--init-token", "--free", "--label", "aval test", "--so-pin", "87654321", "--pin", "12345678"])
+        .env("SOFTHSM2_CONF", &settings)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let this = std::env::current_exe().unwrap();
+    let inner = std::process::Command::new(this)
+        .args(["--exact", "keys::tests::in_the_process_with_a_module", "--ignored", "--nocapture"])
+        .env("SOFTHSM2_CONF", &settings)
+        .env("AVAL_TEST_PKCS11", &library)
+        .env("AVAL_TEST_FOLDER", folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&inner.stdout);
+    assert!(
+        inner.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&inner.stderr)
+    );
+    // What SoftHSM wrote is sealed under the PIN; what this program wrote only points at it.
+    let file = std::fs::read_to_string(folder.path().join("keys.json")).unwrap();
+    assert!(file.contains("pkcs11"), "{file}");
+    assert_eq!(
+        file.matches("seed").count(),
+        1,
+        "only the key that was there before has a seed in the file: {file}"
+    );
+}
+
+#[test]
+#[ignore = "part of keys_in_a_hardware_module_sign_and_never_leave_it, which starts it"]
+fn in_the_process_with_a_module() {
+    use crate::keys::module::ModuleConfig;
+    let folder = std::path::PathBuf::from(std::env::var_os("AVAL_TEST_FOLDER").unwrap());
+    let private = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    };
+    let config = ModuleConfig {
+        library: std::env::var_os("AVAL_TEST_PKCS11").unwrap().into(),
+        token: "aval test".to_owned(),
+        pin_file: private("pin", "12345678\n"),
+    };
+    let path = private("keys.json", &file("EdDSA", &b64u::encode([3; 32])));
+    let source = Source { module: Some(config.clone()), ..Source::plain(&path) };
+    for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
+        let added = source.add(algorithm, true).unwrap();
+        let keys = IssuerKeys::open(source.clone()).unwrap();
+        assert!(keys.activate(&added.method));
+        let key = keys.active();
+        assert_eq!((key.algorithm(), key.public().to_string()), (algorithm, added.public_key_multibase));
+        for message in [b"".as_slice(), b"a message", &[7; 10_000]] {
+            let signature = key.try_sign(message).unwrap();
+            key.public().verify_strict_low_s(algorithm, message, &signature).unwrap();
+            assert!(key.public().verify(algorithm, b"another message", &signature).is_err());
+        }
+        let threads: Vec<_> = (0..4_u8)
+            .map(|number| {
+                let key = key.clone();
+                std::thread::spawn(move || {
+                    let signature = key.try_sign(&[number; 64]).unwrap();
+                    key.public().verify(key.algorithm(), &[number; 64], &signature).unwrap();
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+    let refused = |config: ModuleConfig| Module::open(&config).unwrap_err();
+    assert!(refused(ModuleConfig { token: "another".to_owned(), ..config.clone() }).contains("no token"));
+    assert!(
+        refused(ModuleConfig { library: folder.join("pin"), ..config.clone() })
+            .contains("no PKCS#11 library")
+    );
+    let module = Module::open(&config).unwrap();
+    assert!(module.key(Algorithm::EdDsa, "00ff").unwrap_err().contains("no private key"));
+    assert!(module.key(Algorithm::EdDsa, "xyz").unwrap_err().contains("hexadecimal"));
+}

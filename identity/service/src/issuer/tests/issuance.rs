@@ -17,7 +17,7 @@ async fn a_wallet_receives_the_credential_that_it_was_offered() {
     assert_eq!(presentation.cnf_key(), Some(&holder_key().public()));
     let row = world.issuer.records().issuance(&id).await.unwrap().unwrap();
     let status = presentation.status();
-    assert_eq!(status.len(), 2, "one entry for revocation, one for suspension");
+    assert_eq!(status.len(), 1, "the ledger takes one");
     assert_eq!(status[0].list, world.endpoint("/status/membership"));
     assert_eq!(i64::try_from(status[0].index).unwrap(), row.entry("revocation").unwrap().list_index);
     assert_eq!(row.holder, holder_key().public().thumbprint());
