@@ -76,7 +76,8 @@ impl World {
     fn init(&self, more: &[&str]) -> Output {
         let (home, genesis) = (self.text("home"), self.text("genesis.json"));
         let (node, listen) = (self.node.url(), format!("127.0.0.1:{}", self.port));
-        let arguments = ["init", "--home", &home, "--genesis", &genesis, "--node", &node, "--listen", &listen];
+        let arguments =
+            ["init", "--home", &home, "--genesis", &genesis, "--node", &node, "--listen", &listen];
         self.command(&[&arguments[..], more].concat()).output().unwrap()
     }
 
@@ -84,7 +85,8 @@ impl World {
     fn start(more: &[&str]) -> Self {
         let mut world = Self::new();
         let keys = world.text("keys.json");
-        let more: Vec<&str> = more.iter().map(|text| if *text == "KEYS" { keys.as_str() } else { text }).collect();
+        let more: Vec<&str> =
+            more.iter().map(|text| if *text == "KEYS" { keys.as_str() } else { text }).collect();
         let made = world.init(&more);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let log = fs::File::create(world.text("log")).unwrap();
@@ -152,7 +154,9 @@ fn init_makes_a_private_home_once() {
         assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
     }
     assert!(!world.init(&[]).status.success(), "a home is made once");
-    for more in [&["--endorser-keys", "x"][..], &["--allow-host", "https://a"], &["--allow-host", "a.example=/none"]] {
+    for more in
+        [&["--endorser-keys", "x"][..], &["--allow-host", "https://a"], &["--allow-host", "a.example=/none"]]
+    {
         let other = World::new();
         let output = other.init(more);
         assert!(!output.status.success(), "{more:?}");
@@ -175,7 +179,8 @@ fn dids_are_resolved_over_http_as_the_binding_says() {
     assert_eq!((document.media_type.as_str(), &document.json()["id"]), ("application/did", &json!(did)));
     let encoded = did.replace(':', "%3A");
     assert_eq!(world.get(&format!("/1.0/identifiers/{encoded}"), "*/*").status, 200);
-    let method = world.get(&format!("/1.0/identifiers/{encoded}%23key-1"), "application/did-url-dereferencing");
+    let method =
+        world.get(&format!("/1.0/identifiers/{encoded}%23key-1"), "application/did-url-dereferencing");
     assert_eq!(method.json()["contentStream"]["id"], format!("{did}#key-1"));
     let posted = world.send("POST", &path, &[("content-type", "application/json")], "{\"noCache\": true}");
     assert_eq!(posted.status, 200);
@@ -198,9 +203,7 @@ fn dids_are_resolved_over_http_as_the_binding_says() {
 }
 
 fn creation(key: &SigningKey, next: &SigningKey) -> Value {
-    let method = |key: &SigningKey, purpose: &str| {
-        json!({"type": "Multikey", "purpose": [purpose], "publicKeyMultibase": key.public()})
-    };
+    let method = |key: &SigningKey, purpose: &str| json!({"type": "Multikey", "purpose": [purpose], "publicKeyMultibase": key.public()});
     json!({
         "options": {"clientSecretMode": true},
         "secret": {"verificationMethod": [method(key, "control"), method(next, "nextControl")]},

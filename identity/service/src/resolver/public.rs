@@ -206,7 +206,9 @@ async fn resolve(side: Public, uri: axum::http::Uri, headers: HeaderMap, body: O
             Question { path: uri.path(), query: uri.query(), accept: &accept, body: body.as_deref() };
         binding::respond(&parts.resolver, &question)
     });
-    let Ok(answer) = answer.await else { return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response() };
+    let Ok(answer) = answer.await else {
+        return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+    };
     if let Some(error) = &answer.error {
         side.counters.error("resolve", error);
     }
@@ -255,7 +257,12 @@ type Body = Result<Bytes, BytesRejection>;
         (status = 503, description = "The ledger could not be asked, or too many jobs wait", body = Object),
     )
 )]
-async fn create(side: State<Public>, parameters: Query<Parameters>, headers: HeaderMap, body: Body) -> Response {
+async fn create(
+    side: State<Public>,
+    parameters: Query<Parameters>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     register(side.0, Kind::Create, parameters.0.method, headers, body).await
 }
 
@@ -287,7 +294,13 @@ async fn deactivate(side: State<Public>, headers: HeaderMap, body: Body) -> Resp
     register(side.0, Kind::Deactivate, None, headers, body).await
 }
 
-async fn register(side: Public, kind: Kind, method: Option<String>, headers: HeaderMap, body: Body) -> Response {
+async fn register(
+    side: Public,
+    kind: Kind,
+    method: Option<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     if side.parts.registrar.is_none() {
         return Problem::of_status(StatusCode::NOT_FOUND).into_response();
     }
@@ -303,7 +316,9 @@ async fn register(side: Public, kind: Kind, method: Option<String>, headers: Hea
         let registrar = parts.registrar.as_ref()?;
         Some(registrar.respond(kind, method.as_deref(), &body))
     });
-    let Ok(Some(reply)) = reply.await else { return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response() };
+    let Ok(Some(reply)) = reply.await else {
+        return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+    };
     if let Some(error) = &reply.error {
         side.counters.error("register", error);
     }

@@ -10,7 +10,9 @@ fn the_description_of_the_interface_is_up_to_date() {
     let copy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../specs/openapi/aval-identityd-resolver.json");
     let text = public::openapi_json();
     let described: serde_json::Value = serde_json::from_str(&text).unwrap();
-    for path in ["/1.0/identifiers/{*identifier}", "/1.0/methods", "/1.0/create", "/1.0/update", "/1.0/deactivate"] {
+    for path in
+        ["/1.0/identifiers/{*identifier}", "/1.0/methods", "/1.0/create", "/1.0/update", "/1.0/deactivate"]
+    {
         assert!(described["paths"].get(path).is_some(), "{path}");
     }
     if std::env::var_os("AVAL_GENERATE").is_some() {
@@ -33,7 +35,9 @@ fn a_configuration_names_hosts_and_authorities_that_are_ones() {
     for host in ["", "https://status.example", "status.example/a", "a b", "*.example"] {
         assert!(config(host, None).validate().unwrap_err().contains("allowedHosts"), "{host}");
     }
-    assert!(config("status.example", Some("no certificate")).validate().unwrap_err().contains("allowedHosts"));
+    assert!(
+        config("status.example", Some("no certificate")).validate().unwrap_err().contains("allowedHosts")
+    );
 }
 
 #[test]
