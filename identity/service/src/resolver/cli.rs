@@ -57,7 +57,8 @@ pub struct InitArgs {
     /// The key file of the registrar's endorser; it is copied. Without it no DID can be created
     #[arg(long, value_name = "FILE", requires = "registrar")]
     endorser_keys: Option<PathBuf>,
-    /// A host that is asked wherever its address is, as HOST[:PORT] or HOST[:PORT]=FILE with its authorities; may be repeated
+    /// A host that is asked wherever its address is, as HOST[:PORT] or HOST[:PORT]=FILE with its authorities; may be
+    /// repeated
     #[arg(long = "allow-host", value_name = "HOST")]
     allowed_hosts: Vec<String>,
 }

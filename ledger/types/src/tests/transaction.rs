@@ -98,6 +98,35 @@ fn signers_may_sign_in_several_places() {
 }
 
 #[test]
+fn a_signature_of_bytes_that_were_handed_out_is_taken_if_it_verifies() {
+    let (company, bank) = (company(), bank());
+    let unsigned = transaction(create(&company, None), 1)
+        .controller(company.control_kid())
+        .endorser(bank.kid())
+        .build()
+        .unwrap();
+    let inputs = unsigned.signing_inputs();
+    assert_eq!(
+        inputs.iter().map(|(kid, _)| kid.clone()).collect::<Vec<_>>(),
+        [company.control_kid(), bank.kid()]
+    );
+    let made: Vec<_> = inputs
+        .iter()
+        .zip([&company.control, &bank.key])
+        .map(|((kid, input), key)| unsigned.signature(kid, key.sign(input)).unwrap())
+        .collect();
+    assert_eq!(unsigned.clone().assemble(made).unwrap(), endorsed());
+    // By another key, over the other's bytes, for somebody who does not sign.
+    let wrong = SignError::Refused(Reject::TransactionSignature);
+    let ours = company.control.sign(&inputs[0].1);
+    assert_eq!(unsigned.signature(&bank.kid(), ours), Err(wrong.clone()));
+    assert_eq!(unsigned.signature(&company.control_kid(), company.control.sign(&inputs[1].1)), Err(wrong));
+    let stranger = issuer();
+    let by_stranger = unsigned.signature(&stranger.kid(), stranger.key.sign(&inputs[0].1));
+    assert_eq!(by_stranger, Err(SignError::KeyUnexpected));
+}
+
+#[test]
 fn a_high_s_is_normalized_at_the_door_and_refused_in_a_block() {
     let person = Person::with_keys(6, Algorithm::Es256);
     let signed =

@@ -151,8 +151,8 @@ impl UnsignedTransaction {
         if signatures.is_empty() { Err(SignError::KeyUnexpected) } else { Ok(signatures) }
     }
 
-    /// What each signer signs, in their order: the signing input of its JWS (RFC 7515, section 5.1). Two signers with the
-    /// same key id sign the same.
+    /// What each signer signs, in their order: the signing input of its JWS (RFC 7515, section 5.1). Two signers with
+    /// the same key id sign the same.
     pub fn signing_inputs(&self) -> Vec<(KeyId, Vec<u8>)> {
         let input =
             |signer: &Signer| (signer.kid.clone(), jws::signing_input(&jws::header(signer), &self.bytes));
