@@ -93,6 +93,11 @@ pub enum Conclusion {
         /// Why, without a claim's value.
         result: Value,
     },
+    /// It could not be found out whether they do: neither a yes nor a no.
+    Undecided {
+        /// What could not be had.
+        result: Value,
+    },
     /// The wallet or its user declined.
     Declined {
         /// The code of OpenID4VP 1.0 section 8.5.
