@@ -13,6 +13,8 @@
 //! | [`jose`] | `vc+jwt`, `vp+jwt`, JWT VC 1.1, SD-JWT with key binding |
 //! | [`vcdm`] | the rules of VCDM 2.0 and 1.1 |
 //! | [`status`] | status lists of both standards, and which index a credential gets |
+//! | [`verifier`] | the one strict entry point for whoever relies on a credential |
+//! | [`vc_api`] | requests and answers of VC-API (VCALM) |
 //!
 //! A signature that verifies says that a key signed. Whether it was the right key, for the right purpose, at the right
 //! time is for the caller to judge with [`document`] and the checks next to each format; keys come only from outside,
@@ -31,7 +33,9 @@ pub mod jose;
 pub mod json;
 pub mod key;
 pub mod status;
+pub mod vc_api;
 pub mod vcdm;
+pub mod verifier;
 
 #[cfg(test)]
 mod tests;

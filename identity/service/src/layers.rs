@@ -22,7 +22,8 @@ use uuid::Uuid;
 /// Names a request in the answer and in the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Headers on every answer. Neither side serves a page, so nothing may be loaded, framed or guessed.
+/// Headers on every answer that does not say otherwise: nothing may be loaded, framed or guessed. The one page says
+/// what it needs.
 const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
@@ -77,7 +78,7 @@ async fn observe(State(side): State<Side>, request: Request, next: Next) -> Resp
         headers.insert(REQUEST_ID, value);
     }
     for (name, value) in SECURITY_HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let elapsed_ms = started.elapsed().as_millis();

@@ -4,7 +4,7 @@
 //!
 //! - [`issuer`], [`verifier`], [`resolver`] the programs
 //! - [`server`] sockets with bounds; [`layers`] what happens around each request; [`problem`] errors over HTTP;
-//!   [`metrics`] what is counted; [`stop`] being told to stop
+//!   [`request`] reading requests; [`swagger`] the page of an interface; [`metrics`] what is counted; [`stop`] being told to stop
 //! - [`keys`] who signs; [`storage`] what is kept, and spent once by one transaction
 //! - [`home`] files of a home folder; [`fault`] what ends a command; [`remote`] a running service asked by its own
 //!   command line; [`cli`] the command line; [`clock`] the time
@@ -24,10 +24,12 @@ pub mod layers;
 pub mod metrics;
 pub mod problem;
 pub mod remote;
+pub mod request;
 pub mod resolver;
 pub mod server;
 pub mod stop;
 pub mod storage;
+pub mod swagger;
 #[cfg(test)]
 mod tests;
 pub mod verifier;

@@ -83,7 +83,8 @@ impl BitstringEntry {
             "statusListCredential": self.list,
         });
         if let (Some(members), true) = (entry.as_object_mut(), self.size > 1 || !self.messages.is_empty()) {
-            let message = |of: &StatusMessage| json!({"status": format!("{:#x}", of.status), "message": of.message});
+            let message =
+                |of: &StatusMessage| json!({"status": format!("{:#x}", of.status), "message": of.message});
             members.insert("statusSize".to_owned(), self.size.into());
             members.insert("statusMessage".to_owned(), self.messages.iter().map(message).collect());
         }
@@ -207,12 +208,14 @@ impl BitstringList {
     /// Unpacks an `encodedList` of entries of this many bits (section 3.4).
     pub fn decode(encoded: &str, size: u8) -> Result<Vec<u8>, StatusError> {
         let bytes_max = bytes_max(size).ok_or(StatusError::Unsupported("entries of this size"))?;
-        let text = encoded.strip_prefix('u').ok_or(StatusError::Malformed("`encodedList` is not base64url"))?;
+        let text =
+            encoded.strip_prefix('u').ok_or(StatusError::Malformed("`encodedList` is not base64url"))?;
         // Incompressible bits grow by a little; twice the limit is more than any honest list needs.
         if text.len() > 2 * bytes_max {
             return Err(StatusError::Oversized);
         }
-        let packed = b64u::decode(text).map_err(|_| StatusError::Malformed("`encodedList` is not base64url"))?;
+        let packed =
+            b64u::decode(text).map_err(|_| StatusError::Malformed("`encodedList` is not base64url"))?;
         gunzip(&packed, bytes_max)
     }
 
@@ -232,7 +235,9 @@ impl BitstringList {
         let of_list = self::size(subject.get("statusSize"))?;
         let ttl_ms = match subject.get("ttl") {
             None => None,
-            Some(ttl) => Some(ttl.as_u64().ok_or(StatusError::Malformed("`ttl` is not a number of milliseconds"))?),
+            Some(ttl) => {
+                Some(ttl.as_u64().ok_or(StatusError::Malformed("`ttl` is not a number of milliseconds"))?)
+            }
         };
         let encoded = subject.get("encodedList").and_then(Value::as_str);
         let encoded = encoded.ok_or(StatusError::Malformed("the list has no `encodedList`"))?;
@@ -242,7 +247,13 @@ impl BitstringList {
     }
 
     /// The unsigned list credential, valid from and until these dates (`xsd:dateTimeStamp`).
-    pub fn to_credential(&self, id: &str, issuer: &str, from: &str, until: &str) -> Result<Value, StatusError> {
+    pub fn to_credential(
+        &self,
+        id: &str,
+        issuer: &str,
+        from: &str,
+        until: &str,
+    ) -> Result<Value, StatusError> {
         let purpose = match self.purposes.as_slice() {
             [one] => json!(one),
             several => json!(several),
@@ -291,7 +302,8 @@ pub(crate) fn is_uri(text: &str) -> bool {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
     };
-    scheme.is_some_and(named) && text.bytes().all(|byte| byte > b' ' && byte != 0x7f && !b"<>\"{}|\\^`".contains(&byte))
+    scheme.is_some_and(named)
+        && text.bytes().all(|byte| byte > b' ' && byte != 0x7f && !b"<>\"{}|\\^`".contains(&byte))
 }
 
 /// Digits only and no leading zero. What no integer holds is no position of any list either.
@@ -319,9 +331,12 @@ fn read_messages(value: &Value, size: u8) -> Result<Vec<StatusMessage>, StatusEr
     let mut messages = Vec::with_capacity(entries.len());
     for entry in entries {
         let status = entry.get("status").and_then(Value::as_str).and_then(hexadecimal);
-        let message = entry.get("message").and_then(Value::as_str).filter(|text| text.len() <= TEXT_BYTES_MAX);
+        let message =
+            entry.get("message").and_then(Value::as_str).filter(|text| text.len() <= TEXT_BYTES_MAX);
         let (Some(status), Some(message)) = (status, message) else { return Err(wrong) };
-        if messages.iter().any(|other: &StatusMessage| other.status == status) || usize::from(status) >= 1 << size {
+        if messages.iter().any(|other: &StatusMessage| other.status == status)
+            || usize::from(status) >= 1 << size
+        {
             return Err(wrong);
         }
         messages.push(StatusMessage { status, message: message.to_owned() });

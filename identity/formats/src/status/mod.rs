@@ -103,7 +103,9 @@ impl StatusError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Malformed(_) | Self::Oversized => "MALFORMED_VALUE_ERROR",
-            Self::Purpose | Self::OtherList | Self::Stale | Self::Unsupported(_) => "STATUS_VERIFICATION_ERROR",
+            Self::Purpose | Self::OtherList | Self::Stale | Self::Unsupported(_) => {
+                "STATUS_VERIFICATION_ERROR"
+            }
             Self::TooShort => "STATUS_LIST_LENGTH_ERROR",
             Self::Range => "RANGE_ERROR",
         }

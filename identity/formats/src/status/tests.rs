@@ -25,7 +25,9 @@ fn json_of(name: &str) -> Option<Value> {
 fn hex_of(name: &str) -> Option<Vec<u8>> {
     let text = vector_text(&format!("token-status-list/{name}"))?;
     let digits = text.rsplit("encoded:").next().unwrap().split_whitespace().collect::<String>();
-    Some((0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect())
+    Some(
+        (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect(),
+    )
 }
 
 fn cbor(bytes: &[u8]) -> ciborium::Value {
@@ -37,7 +39,8 @@ fn an_entry_is_read_as_it_was_written() {
     let one = entry("revocation", 94_567);
     assert_eq!(BitstringEntry::read(&one.to_value()), Ok(one));
     let message = |status, message: &str| StatusMessage { status, message: message.into() };
-    let messages = vec![message(0, "pending"), message(1, "accepted"), message(2, "rejected"), message(3, "undefined")];
+    let messages =
+        vec![message(0, "pending"), message(1, "accepted"), message(2, "rejected"), message(3, "undefined")];
     let several = BitstringEntry { size: 2, messages, ..entry("message", 3) };
     assert_eq!(BitstringEntry::read(&several.to_value()), Ok(several));
 }
@@ -98,7 +101,9 @@ fn index_0_of_a_bitstring_is_the_highest_bit_and_of_a_token_list_the_lowest() {
 
 #[test]
 fn every_size_of_list_and_entry_keeps_its_values() {
-    for (entries, size) in [(1 << 17, 1), (1 << 17, 2), (1 << 18, 3), (1 << 20, 5), (1 << 17, 8), (1 << 24, 1)] {
+    for (entries, size) in
+        [(1 << 17, 1), (1 << 17, 2), (1 << 18, 3), (1 << 20, 5), (1 << 17, 8), (1 << 24, 1)]
+    {
         let mut list = BitstringList::new(&["message"], entries, size).unwrap();
         let largest = u8::MAX >> (8 - size);
         for (index, value) in [(0, largest), (1, 1), (77_777, largest), (entries - 1, largest)] {
@@ -108,7 +113,8 @@ fn every_size_of_list_and_entry_keeps_its_values() {
         list.set(77_777, 0).unwrap();
         let read = BitstringList::read(&list_credential(&list), size).unwrap();
         assert_eq!(read.entries(size), entries);
-        let values = [0, 1, 77_776, 77_777, 77_778, entries - 1].map(|index| read.value(index, size).unwrap());
+        let values =
+            [0, 1, 77_776, 77_777, 77_778, entries - 1].map(|index| read.value(index, size).unwrap());
         assert_eq!(values, [largest, 1, 0, 0, 0, largest]);
         assert_eq!(read.value(entries, size), Err(StatusError::Range));
     }
@@ -123,12 +129,10 @@ fn a_list_says_what_each_purpose_means() {
     list.set(9, 1).unwrap();
     let meaning = |purpose, index| list.status(&entry(purpose, index), ENTRIES_MIN).unwrap().meaning;
     assert_eq!(meaning("revocation", 8), Meaning::Clear);
-    assert_eq!(purposes.map(|purpose| meaning(purpose, 9)), [
-        Meaning::Revoked,
-        Meaning::Suspended,
-        Meaning::Refresh,
-        Meaning::Unknown
-    ]);
+    assert_eq!(
+        purposes.map(|purpose| meaning(purpose, 9)),
+        [Meaning::Revoked, Meaning::Suspended, Meaning::Refresh, Meaning::Unknown]
+    );
 }
 
 #[test]
@@ -226,7 +230,9 @@ fn the_drafts_short_lists_are_read_and_written() {
         let values = (0..list.entries()).map(|index| list.status(index).unwrap().value).collect::<Vec<_>>();
         let expected: Vec<u8> = bytes
             .iter()
-            .flat_map(|byte| (0..in_a_byte).map(move |at| (byte >> (at * u64::from(bits))) & (u8::MAX >> (8 - bits))))
+            .flat_map(|byte| {
+                (0..in_a_byte).map(move |at| (byte >> (at * u64::from(bits))) & (u8::MAX >> (8 - bits)))
+            })
             .collect();
         assert_eq!(values, expected);
         assert_eq!(TokenList::from_json(&list.to_json().unwrap()), Ok(list.clone()));
@@ -239,8 +245,20 @@ fn the_drafts_lists_of_2_to_the_20_entries_have_their_values_and_no_others() {
     let one = [0, 1993, 25_460, 159_495, 495_669, 554_353, 645_645, 723_232, 854_545, 934_534, 1_000_345];
     let two = [1, 2, 1, 3, 1, 1, 2, 1, 1, 2, 3];
     let four = [
-        (0, 1), (1993, 2), (35_460, 3), (459_495, 4), (595_669, 5), (754_353, 6), (845_645, 7), (923_232, 8),
-        (924_445, 9), (934_534, 10), (1_004_534, 11), (1_000_345, 12), (1_030_203, 13), (1_030_204, 14),
+        (0, 1),
+        (1993, 2),
+        (35_460, 3),
+        (459_495, 4),
+        (595_669, 5),
+        (754_353, 6),
+        (845_645, 7),
+        (923_232, 8),
+        (924_445, 9),
+        (934_534, 10),
+        (1_004_534, 11),
+        (1_000_345, 12),
+        (1_030_203, 13),
+        (1_030_204, 14),
         (1_030_205, 15),
     ];
     let cases: [(&str, Vec<(u64, u8)>); 3] = [
@@ -262,10 +280,16 @@ fn the_drafts_lists_of_2_to_the_20_entries_have_their_values_and_no_others() {
     let mut set: Vec<u8> = set.collect();
     set.sort_unstable();
     assert_eq!(set, (1..=255).collect::<Vec<u8>>());
-    assert_eq!([233_478, 52_451, 576_778, 513_575].map(|index| list.status(index).unwrap().value), [0, 1, 2, 3]);
+    assert_eq!(
+        [233_478, 52_451, 576_778, 513_575].map(|index| list.status(index).unwrap().value),
+        [0, 1, 2, 3]
+    );
     let Some(bytes) = hex_of("status_list_encoding1_long_cbor.md") else { return };
     let of_cbor = TokenList::from_cbor(&cbor(&bytes)).unwrap();
-    assert_eq!(of_cbor, TokenList::from_json(&json_of("status_list_encoding1_long_json.md").unwrap()).unwrap());
+    assert_eq!(
+        of_cbor,
+        TokenList::from_json(&json_of("status_list_encoding1_long_json.md").unwrap()).unwrap()
+    );
 }
 
 #[test]

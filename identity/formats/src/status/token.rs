@@ -133,7 +133,8 @@ impl TokenList {
 
     fn unpack(bits: u64, packed: &[u8]) -> Result<Self, StatusError> {
         let bits = check_bits(bits)?;
-        let bytes_max = usize::try_from(ENTRIES_MAX * u64::from(bits) / 8).map_err(|_| StatusError::Oversized)?;
+        let bytes_max =
+            usize::try_from(ENTRIES_MAX * u64::from(bits) / 8).map_err(|_| StatusError::Oversized)?;
         if packed.len() > 2 * bytes_max {
             return Err(StatusError::Oversized);
         }
@@ -147,8 +148,10 @@ impl TokenList {
 
     /// Reads the JSON form.
     pub fn from_json(list: &Value) -> Result<Self, StatusError> {
-        let bits = list.get("bits").and_then(Value::as_u64).ok_or(StatusError::Malformed("`bits` is missing"))?;
-        let packed = list.get("lst").and_then(Value::as_str).ok_or(StatusError::Malformed("`lst` is missing"))?;
+        let bits =
+            list.get("bits").and_then(Value::as_u64).ok_or(StatusError::Malformed("`bits` is missing"))?;
+        let packed =
+            list.get("lst").and_then(Value::as_str).ok_or(StatusError::Malformed("`lst` is missing"))?;
         let packed = b64u::decode(packed).map_err(|_| StatusError::Malformed("`lst` is not base64url"))?;
         Self::unpack(bits, &packed)
     }
@@ -167,7 +170,8 @@ impl TokenList {
         let members = list.as_map().ok_or(StatusError::Malformed("the list is not a map"))?;
         let member = |name: &str| unique(members, |key| key.as_text() == Some(name));
         let bits = member("bits")?.and_then(Cbor::as_integer).and_then(|bits| u64::try_from(bits).ok());
-        let packed = member("lst")?.and_then(Cbor::as_bytes).ok_or(StatusError::Malformed("`lst` is missing"))?;
+        let packed =
+            member("lst")?.and_then(Cbor::as_bytes).ok_or(StatusError::Malformed("`lst` is missing"))?;
         Self::unpack(bits.ok_or(StatusError::Malformed("`bits` is missing"))?, packed)
     }
 }
@@ -209,7 +213,8 @@ impl TokenListClaims {
 
     /// Reads the claims of a JWT.
     pub fn from_json(claims: &Map<String, Value>) -> Result<Self, StatusError> {
-        let uri = claims.get("sub").and_then(Value::as_str).ok_or(StatusError::Malformed("`sub` is missing"))?;
+        let uri =
+            claims.get("sub").and_then(Value::as_str).ok_or(StatusError::Malformed("`sub` is missing"))?;
         let issuer = match claims.get("iss") {
             None => None,
             Some(Value::String(issuer)) => Some(issuer.clone()),
@@ -289,7 +294,8 @@ impl TokenListClaims {
         Ok(Self {
             uri: text(claim::SUBJECT)?.ok_or(StatusError::Malformed("the subject is missing"))?,
             issuer: text(claim::ISSUER)?,
-            issued_s: time(claim::ISSUED)?.ok_or(StatusError::Malformed("the time of issuance is missing"))?,
+            issued_s: time(claim::ISSUED)?
+                .ok_or(StatusError::Malformed("the time of issuance is missing"))?,
             expires_s: time(claim::EXPIRES)?,
             ttl_s,
             list: TokenList::from_cbor(list)?,
@@ -340,5 +346,7 @@ fn seconds(integer: Option<i64>, float: Option<f64>) -> Result<i64, StatusError>
 
 fn positive(integer: Option<i64>, float: Option<f64>) -> Result<u64, StatusError> {
     let seconds = seconds(integer, float.map(f64::ceil)).ok().and_then(|seconds| u64::try_from(seconds).ok());
-    seconds.filter(|seconds| *seconds > 0).ok_or(StatusError::Malformed("the time to live is not a positive number"))
+    seconds
+        .filter(|seconds| *seconds > 0)
+        .ok_or(StatusError::Malformed("the time to live is not a positive number"))
 }

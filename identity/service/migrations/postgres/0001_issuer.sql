@@ -7,6 +7,7 @@ CREATE TABLE templates (
     format          TEXT NOT NULL,
     validity_days   BIGINT NOT NULL,
     schema_id       TEXT,
+    suspendable     BIGINT NOT NULL,
     claims          TEXT NOT NULL,
     created_s       BIGINT NOT NULL,
     retired_s       BIGINT
@@ -54,6 +55,7 @@ CREATE TABLE issuances (
     template_id     TEXT REFERENCES templates (id),
     subject_id      TEXT REFERENCES subjects (id) ON DELETE SET NULL,
     replaces        TEXT,
+    credential_id   TEXT NOT NULL, -- the credential's own `id`; clients may give the same one twice
     credential_type TEXT NOT NULL,
     format          TEXT NOT NULL,
     subject         TEXT NOT NULL,
@@ -67,6 +69,7 @@ CREATE TABLE issuances (
 CREATE INDEX issuances_by_time ON issuances (issued_s, id);
 CREATE INDEX issuances_by_state ON issuances (state, issued_s);
 CREATE INDEX issuances_by_subject ON issuances (subject_id);
+CREATE INDEX issuances_by_credential ON issuances (credential_id, issued_s);
 CREATE INDEX issuances_by_holder ON issuances (holder);
 
 CREATE TABLE status_entries (

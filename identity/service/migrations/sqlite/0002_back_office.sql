@@ -7,6 +7,7 @@ CREATE TABLE templates (
     format          TEXT NOT NULL,
     validity_days   INTEGER NOT NULL,
     schema_id       TEXT,
+    suspendable     INTEGER NOT NULL,
     claims          TEXT NOT NULL,
     created_s       INTEGER NOT NULL,
     retired_s       INTEGER
@@ -26,6 +27,7 @@ CREATE TABLE new_issuances (
     template_id     TEXT REFERENCES templates (id),
     subject_id      TEXT REFERENCES subjects (id) ON DELETE SET NULL,
     replaces        TEXT,
+    credential_id   TEXT NOT NULL, -- the credential's own `id`; clients may give the same one twice
     credential_type TEXT NOT NULL,
     format          TEXT NOT NULL,
     subject         TEXT NOT NULL,
@@ -37,8 +39,8 @@ CREATE TABLE new_issuances (
         CHECK (state IN ('valid', 'revoking', 'revoked', 'suspending', 'suspended', 'resuming'))
 ) STRICT;
 INSERT INTO new_issuances
-    (id, offer_id, credential_type, format, subject, holder, key_id, issued_s, expires_s, state)
-    SELECT id, offer_id, credential_type, 'vc+sd-jwt', subject, holder, '', issued_s, expires_s, state
+    (id, offer_id, credential_id, credential_type, format, subject, holder, key_id, issued_s, expires_s, state)
+    SELECT id, offer_id, 'urn:uuid:' || id, credential_type, 'vc+sd-jwt', subject, holder, '', issued_s, expires_s, state
     FROM issuances;
 
 CREATE TABLE status_entries (
@@ -61,6 +63,7 @@ ALTER TABLE new_issuances RENAME TO issuances;
 CREATE INDEX issuances_by_time ON issuances (issued_s, id);
 CREATE INDEX issuances_by_state ON issuances (state, issued_s);
 CREATE INDEX issuances_by_subject ON issuances (subject_id);
+CREATE INDEX issuances_by_credential ON issuances (credential_id, issued_s);
 CREATE INDEX issuances_by_holder ON issuances (holder);
 
 -- Counts changes of a status list, so that every instance notices those of the others.

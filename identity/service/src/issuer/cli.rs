@@ -1,18 +1,27 @@
-//! The commands of the issuer: `init | start | offer | list | revoke`.
+//! The commands of the issuer: `init | start | offer | list | revoke | operator | key`.
 
-use super::config::{Config, CredentialConfig, Home, RegistryConfig};
+use super::config::{Config, CredentialConfig, Home, KeysConfig, RegistryConfig};
 use super::service;
+use crate::clock::now_s;
 use crate::fault::Fault;
 use crate::home::write_new;
-use crate::keys::IssuerKeys;
+use crate::keys::file::Source;
+use crate::keys::module::ModuleConfig;
 use crate::remote::{self, Call};
+use crate::storage::{Entry, OperatorRow, Records, Role};
 use aval_codec::b64u;
+use aval_did::key::Algorithm;
 use clap::{Args, Subcommand};
 use rand::RngExt as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use uuid::Uuid;
+
+/// The longest name of an operator.
+const NAME_LENGTH_MAX: usize = 64;
+/// What is left of a registry's name when `-hold` is put behind it.
+const REGISTRY_STEM_MAX: usize = 27;
 
 /// What can be told to an issuer.
 #[derive(Debug, Subcommand)]
@@ -46,6 +55,12 @@ pub enum Command {
         #[command(flatten)]
         home: HomeArg,
     },
+    /// Operators of the back office
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Keys that sign
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Revoke a credential by its issuance id; answers when that is final on the ledger
     Revoke {
         /// Whose.
@@ -105,6 +120,91 @@ pub struct InitArgs {
     /// Entries of the status registry: a multiple of 1,024
     #[arg(long, default_value_t = 131_072)]
     registry_size: u32,
+    /// A PostgreSQL database instead of a SQLite file: postgres://user:password@host/name
+    #[arg(long, value_name = "URL", env = "AVAL_ISSUER_DATABASE", hide_env_values = true)]
+    database: Option<String>,
+    /// Seal the keys under the passphrase in the first line of this file, which the service then needs to start
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// The PKCS#11 module that keys are in, as LIBRARY,TOKEN,PINFILE
+    #[arg(long, value_name = "MODULE")]
+    pkcs11: Option<String>,
+}
+
+/// The registry for revocation, and beside it one for suspension.
+fn registries(name: String, size: u32) -> Vec<RegistryConfig> {
+    let suspension = format!("{}-hold", name.chars().take(REGISTRY_STEM_MAX).collect::<String>());
+    let registry = |name: String, purpose: &str| RegistryConfig { name, purpose: purpose.to_owned(), size };
+    vec![registry(name, "revocation"), registry(suspension, "suspension")]
+}
+
+fn module(text: Option<String>) -> Result<Option<ModuleConfig>, Fault> {
+    let Some(text) = text else { return Ok(None) };
+    let parts: Vec<&str> = text.split(',').collect();
+    let [library, token, pin_file] = parts.as_slice() else {
+        return Err(Fault::usage("--pkcs11 is LIBRARY,TOKEN,PINFILE"));
+    };
+    let (library, pin_file) = (PathBuf::from(library), PathBuf::from(pin_file));
+    Ok(Some(ModuleConfig { library, token: (*token).to_owned(), pin_file }))
+}
+
+/// Operators of the back office. Their tokens are shown once; the records keep a hash.
+#[derive(Debug, Subcommand)]
+pub enum OperatorCommand {
+    /// Add an operator; prints the token as JSON
+    Add {
+        /// Whose.
+        #[command(flatten)]
+        home: HomeArg,
+        /// The name, as the audit log shows it
+        name: String,
+        /// viewer, issuer, revoker or admin
+        #[arg(long)]
+        role: Role,
+    },
+    /// List operators, as JSON
+    List {
+        /// Whose.
+        #[command(flatten)]
+        home: HomeArg,
+    },
+    /// Remove an operator: the token opens nothing any more
+    Remove {
+        /// Whose.
+        #[command(flatten)]
+        home: HomeArg,
+        /// The name
+        name: String,
+    },
+}
+
+/// Keys that sign.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key and add it to the key file; prints what the DID document has to say, as JSON
+    Add {
+        /// Whose.
+        #[command(flatten)]
+        home: HomeArg,
+        /// EdDSA or ES256
+        #[arg(long, default_value = "EdDSA", value_parser = algorithm)]
+        algorithm: Algorithm,
+        /// In the PKCS#11 module, which it never leaves
+        #[arg(long)]
+        in_module: bool,
+    },
+    /// Sign with another key from now on; the running service and all its other instances follow
+    Activate {
+        /// Whose.
+        #[command(flatten)]
+        home: HomeArg,
+        /// The verification method, for example key-2
+        method: String,
+    },
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    Algorithm::from_name(text).ok_or_else(|| format!("{text} is neither EdDSA nor ES256"))
 }
 
 impl Command {
@@ -116,6 +216,71 @@ impl Command {
             Self::Offer { home, roles, claims } => offer(&Home(home.home), &roles, &claims),
             Self::List { home } => ask(&Home(home.home), "/issuances", &Call::Get),
             Self::Revoke { home, id } => revoke(&Home(home.home), &id),
+            Self::Operator(command) => operator(command),
+            Self::Key(KeyCommand::Add { home, algorithm, in_module }) => {
+                let home = Home(home.home);
+                print(&Config::read(&home)?.key_source(&home).add(algorithm, in_module)?)
+            }
+            Self::Key(KeyCommand::Activate { home, method }) => {
+                let method = method.trim_start_matches('#');
+                ask(&Home(home.home), &format!("/keys/{method}/activate"), &Call::Post(serde_json::Value::Null))
+            }
+        }
+    }
+}
+
+fn print(value: &impl serde::Serialize) -> Result<(), Fault> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Fault::failed(error.to_string()))?;
+    println!("{text}");
+    Ok(())
+}
+
+/// Works on the records themselves, so that the first operator needs no other.
+fn operator(command: OperatorCommand) -> Result<(), Fault> {
+    let (OperatorCommand::Add { home, .. } | OperatorCommand::List { home } | OperatorCommand::Remove { home, .. }) =
+        &command;
+    let home = Home(home.home.clone());
+    let config = Config::read(&home)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::failed(format!("the program cannot start: {error}")))?;
+    runtime.block_on(async {
+        let records = service::open_records(&config, &home).await?;
+        let done = change_operators(&records, command).await;
+        records.close().await;
+        done
+    })
+}
+
+async fn change_operators(records: &Records, command: OperatorCommand) -> Result<(), Fault> {
+    match command {
+        OperatorCommand::Add { name, role, .. } => {
+            if name.is_empty() || name.len() > NAME_LENGTH_MAX || name.chars().any(char::is_control) {
+                return Err(Fault::usage(format!("a name has 1 to {NAME_LENGTH_MAX} visible characters")));
+            }
+            let bytes: [u8; 32] = rand::rng().random();
+            let token = b64u::encode(bytes);
+            let row = OperatorRow { id: Uuid::new_v4().to_string(), name, role, created_s: now_s() };
+            let entry = Entry::of("command", "operator.created", &row.name, row.created_s);
+            if !records.add_operator(&row, &token, &entry).await? {
+                return Err(Fault::failed(format!("there is an operator {}: remove them first", row.name)));
+            }
+            print(&serde_json::json!({ "name": row.name, "role": row.role, "token": token }))
+        }
+        OperatorCommand::List { .. } => {
+            let rows = records.operators().await?;
+            let shown = rows.iter().map(|row| {
+                serde_json::json!({ "name": row.name, "role": row.role, "createdS": row.created_s })
+            });
+            print(&shown.collect::<Vec<_>>())
+        }
+        OperatorCommand::Remove { name, .. } => {
+            let entry = Entry::of("command", "operator.removed", &name, now_s());
+            match records.remove_operator(&name, &entry).await? {
+                true => Ok(()),
+                false => Err(Fault::not_found(format!("there is no operator {name}"))),
+            }
         }
     }
 }
@@ -128,18 +293,23 @@ fn init(args: InitArgs) -> Result<(), Fault> {
         admin_listen: args.admin_listen,
         public_url: args.public_url.unwrap_or_else(|| format!("http://{}", args.listen)),
         node: args.node,
-        registry: RegistryConfig { name: args.registry, size: args.registry_size },
+        registries: registries(args.registry, args.registry_size),
         credential: CredentialConfig {
             credential_type: args.credential_type,
             display_name: args.display_name,
             validity_days: args.validity_days,
             offer_minutes: args.offer_minutes,
         },
+        database: args.database,
+        keys: KeysConfig { passphrase_file: args.passphrase_file, module: module(args.pkcs11)? },
     };
     config.validate().map_err(Fault::usage)?;
     aval_client::NodeClient::new(&config.node, &aval_client::ClientOptions::default())
         .map_err(|error| Fault::usage(error.to_string()))?;
-    let (keys, key_text) = IssuerKeys::read(&args.keys)?;
+    let given = Source { module: config.keys.module.clone(), ..Source::plain(&args.keys) };
+    let keys = given.read()?;
+    let source = config.key_source(&home);
+    let sealed = source.seal(&given.text()?)?;
     let genesis = fs::read(&args.genesis).map_err(|error| {
         Fault::of_file(&args.genesis, &error, "give the network's genesis file with --genesis")
     })?;
@@ -147,13 +317,13 @@ fn init(args: InitArgs) -> Result<(), Fault> {
         Fault::failed(format!("{} is not a genesis file: {error}", args.genesis.display()))
     })?;
     home.prepare()?;
-    write_new(&home.keys(), key_text.as_bytes(), 0o600)?;
+    write_new(&source.path, &sealed, 0o600)?;
     write_new(&home.genesis(), &genesis, 0o644)?;
     let token: [u8; 32] = rand::rng().random();
     write_new(&home.admin_token(), b64u::encode(token).as_bytes(), 0o600)?;
     config.write_new(&home)?;
     let summary = serde_json::json!({
-        "did": keys.did.to_string(), "genesis": trusted.hash().to_string(), "publicUrl": config.public_url,
+        "did": keys.did().to_string(), "genesis": trusted.hash().to_string(), "publicUrl": config.public_url,
     });
     println!("{summary:#}");
     Ok(())

@@ -37,7 +37,7 @@ pub struct Config {
     pub public_url: String,
     /// A ledger node. Its answers are verified against the genesis file.
     pub node: String,
-    /// The status registries on the ledger, one for each purpose. Every credential has an entry in each.
+    /// The status registries on the ledger, one for each purpose.
     pub registries: Vec<RegistryConfig>,
     /// The credential that is offered when no template is named.
     pub credential: CredentialConfig,
@@ -181,7 +181,12 @@ impl Config {
         format!("{}/status/{registry}", self.public_url)
     }
 
-    /// The status lists in which every credential has an entry.
+    /// The status lists of credentials that are presented to the ledger, which takes one entry: that for revocation.
+    pub fn ledger_slots(&self) -> Vec<Slot> {
+        self.slots().into_iter().filter(|slot| slot.purpose == "revocation").collect()
+    }
+
+    /// The status lists in which any other credential has an entry.
     pub fn slots(&self) -> Vec<Slot> {
         let slot = |registry: &RegistryConfig| Slot {
             purpose: registry.purpose.clone(),

@@ -198,7 +198,7 @@ impl Issuer {
     }
 
     /// Checks that the ledger accredits the issuer for a type and roles now.
-    async fn check_accreditation(&self, credential_type: &str, wanted: &BTreeSet<String>) -> Result<(), Problem> {
+    pub(super) async fn check_accreditation(&self, credential_type: &str, wanted: &BTreeSet<String>) -> Result<(), Problem> {
         let asked = credential_type.to_owned();
         let accredited = blocking(&self.ledger, move |ledger| ledger.accredited_roles(&asked)).await?;
         match wanted.iter().find(|role| !accredited.contains(role)) {
@@ -223,6 +223,21 @@ impl Issuer {
         let whole = BTreeMap::from([("credentialSubject".to_owned(), Json::Object(subject.clone()))]);
         let judged = schema.validate(&whole);
         judged.map_err(|error| Problem::invalid(format!("the claims do not fit the schema: {error}")))
+    }
+
+    /// Checks that credentials can be made of a template: accreditation, schema.
+    pub async fn check_template(&self, template: &TemplateRow) -> Result<(), Problem> {
+        self.check_accreditation(&template.credential_type, &BTreeSet::new()).await?;
+        let Some(urn) = template.schema_id.clone() else { return Ok(()) };
+        let record = blocking(&self.ledger, move |ledger| ledger.schema(&urn)).await?;
+        let record = record.ok_or_else(|| Problem::invalid("schemaId names no schema on the ledger"))?;
+        if record.credential_type != template.credential_type {
+            return Err(Problem::invalid("the schema is one of another credential type"));
+        }
+        if record.deprecated.is_some() {
+            return Err(Problem::invalid("the schema is deprecated on the ledger"));
+        }
+        Ok(())
     }
 
     /// Makes an offer. `operator` is whose doing it is.
@@ -274,7 +289,7 @@ impl Issuer {
         let holder = SigningKey::generate_p256().public();
         let mut row = self.issuance(kind, subject, &holder, now_s());
         let last = |slot: Slot| StatusRow::first(&row.id, &slot, i64::from(slot.size) - 1);
-        row.status = self.config.slots().into_iter().map(last).collect();
+        row.status = kind.slots.clone().into_iter().map(last).collect();
         let credential = self.sign(&self.keys.active(), kind, &row, holder).map_err(|reason| {
             Problem::invalid(format!("no credential can be made of these claims: {reason}"))
         })?;
@@ -341,7 +356,7 @@ impl Issuer {
         wanted.key_id = key.id().to_owned();
         let draw = |size| rand::rng().random_range(0..size);
         let make = |issuance: &IssuanceRow| self.sign(&key, &kind, issuance, holder);
-        match self.records.issue(&spending, &wanted, &self.config.slots(), draw, make).await? {
+        match self.records.issue(&spending, &wanted, &kind.slots, draw, make).await? {
             Issued::Done(credential) => {
                 self.counters.issued.inc();
                 tracing::info!(offer = row.id, issuance = wanted.id, "issued");
@@ -373,8 +388,10 @@ impl Issuer {
 
     /// A new issuance without entries in status lists.
     fn issuance(&self, kind: &Kind, subject: &str, holder: &PublicKey, now_s: i64) -> IssuanceRow {
+        let id = Uuid::new_v4().to_string();
         IssuanceRow {
-            id: Uuid::new_v4().to_string(),
+            credential_id: format!("urn:uuid:{id}"),
+            id,
             credential_type: kind.credential_type.clone(),
             format: FORMAT.to_owned(),
             subject: subject.to_owned(),
@@ -407,7 +424,7 @@ impl Issuer {
         let draft = CredentialDraft {
             issuer: self.keys.did().to_string(),
             key_id: key.id().to_owned(),
-            id: Some(format!("urn:uuid:{}", issuance.id)),
+            id: Some(issuance.credential_id.clone()),
             contexts: Vec::new(),
             types: vec![issuance.credential_type.clone()],
             subject_id: None,
@@ -429,6 +446,7 @@ struct Kind {
     credential_type: String,
     validity_days: i64,
     schema_id: Option<String>,
+    slots: Vec<Slot>,
 }
 
 impl Kind {
@@ -439,12 +457,14 @@ impl Kind {
                 credential_type: template.credential_type.clone(),
                 validity_days: template.validity_days,
                 schema_id: template.schema_id.clone(),
+                slots: if template.suspendable { config.slots() } else { config.ledger_slots() },
             },
             None => Self {
                 configuration: config.credential.credential_type.clone(),
                 credential_type: config.credential.credential_type.clone(),
                 validity_days: i64::from(config.credential.validity_days),
                 schema_id: None,
+                slots: config.ledger_slots(),
             },
         }
     }

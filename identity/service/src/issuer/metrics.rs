@@ -27,9 +27,11 @@ pub struct Counters {
     pub issued: Counter,
     /// Requests of wallets refused.
     pub refused: Family<RefusalLabels, Counter>,
+    /// Requests to the back office that were denied.
+    pub denied: Counter,
     /// Revocations that are final on the ledger.
     pub revocations: Counter,
-    /// Revocations that were begun and are not known to be final.
+    /// Changes of status that were begun and are not known to be final.
     pub revocations_open: Gauge,
 }
 
@@ -43,8 +45,9 @@ impl Counters {
             revocations_open: gauge(
                 registry,
                 "revocations_open",
-                "Revocations begun and not known to be final",
+                "Changes of status begun and not known to be final",
             ),
+            denied: counter(registry, "denied", "Requests to the back office that were denied"),
             offers: counter(registry, "offers", "Offers made"),
             redemptions: counter(registry, "redemptions", "Offers redeemed"),
             issued: counter(registry, "issued", "Credentials issued"),

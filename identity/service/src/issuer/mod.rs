@@ -11,19 +11,23 @@
 //!
 //! - [`config`] its home folder; [`cli`] its commands; [`service`] the running program
 //! - [`ledger`] reads with proofs, writes registry transactions; [`status_list`] the signed list
-//! - [`decisions`] what is offered and issued; [`status`] revoked or suspended; [`rotation`] which key signs; [`public`] and [`admin`] the two HTTP sides; [`metrics`] counters
+//! - [`decisions`] what is offered and issued; [`status`] revoked or suspended; [`rotation`] which key signs; [`public`]
+//!   and [`admin`] the two HTTP sides; [`vc_api`] issuing by VCALM, [`access`] who may use the latter, [`paper`] what it takes and gives; [`metrics`] counters
 
+pub mod access;
 pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod decisions;
 pub mod ledger;
 pub mod metrics;
+pub mod paper;
 pub mod public;
 pub mod rotation;
 pub mod service;
 pub mod status;
 pub mod status_list;
+pub mod vc_api;
 #[cfg(test)]
 pub(crate) mod tests;
 

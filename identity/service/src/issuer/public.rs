@@ -3,7 +3,7 @@
 //! Errors are in the words of the specifications (RFC 6749, RFC 6750, OpenID4VCI 1.0), not problem details.
 
 use super::decisions::{Issuer, Refusal};
-use super::status_list;
+use super::status_list::{self, Form};
 use crate::layers::{self, InForm, Side, has_media_type};
 use aval_openid::ErrorResponse;
 use aval_openid::http::{FORM, JSON};
@@ -12,9 +12,9 @@ use aval_openid::vci::credential::REQUEST_BYTES_MAX;
 use aval_openid::vci::token::{bearer_token, nonce_response};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use std::sync::Arc;
@@ -34,14 +34,13 @@ pub fn router(issuer: Arc<Issuer>) -> Router {
         metrics: issuer.metrics().clone(),
     };
     let path = issuer.config().public_path();
-    let list = format!("{path}/status/{}", issuer.config().registry.name);
     let router = Router::new()
         .route(&format!("/.well-known/openid-credential-issuer{path}"), get(issuer_metadata))
         .route(&format!("/.well-known/oauth-authorization-server{path}"), get(server_metadata))
         .route(&format!("{path}/token"), post(token))
         .route(&format!("{path}/nonce"), post(nonce))
         .route(&format!("{path}/credential"), post(credential))
-        .route(&list, get(status_list))
+        .route(&format!("{path}/status/{{registry}}"), get(status_list))
         .route("/health", get(async || "ok"))
         .with_state(issuer);
     layers::around(router, &side)
@@ -66,6 +65,7 @@ fn of_status(status: StatusCode) -> Response {
         StatusCode::NOT_FOUND => ("invalid_request", "there is nothing here"),
         StatusCode::METHOD_NOT_ALLOWED => ("invalid_request", "this endpoint does not take this method"),
         StatusCode::REQUEST_TIMEOUT => ("invalid_request", "the request took too long"),
+        StatusCode::NOT_ACCEPTABLE => ("invalid_request", "there is no form of this that you take"),
         StatusCode::PAYLOAD_TOO_LARGE => ("invalid_request", "the request is too large"),
         StatusCode::SERVICE_UNAVAILABLE => ("temporarily_unavailable", "try again later"),
         status if status.is_server_error() => ("server_error", "the service failed"),
@@ -147,8 +147,16 @@ async fn credential(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, body:
     }
 }
 
-async fn status_list(State(issuer): State<Arc<Issuer>>, headers: HeaderMap) -> Response {
-    let list = match issuer.status_list().await {
+async fn status_list(
+    State(issuer): State<Arc<Issuer>>,
+    Path(registry): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(list) = issuer.status_list(&registry) else { return StatusCode::NOT_FOUND.into_response() };
+    let wishes = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let wishes = wishes.collect::<Vec<_>>().join(",");
+    let Some(form) = Form::accepted(&wishes) else { return StatusCode::NOT_ACCEPTABLE.into_response() };
+    let list = match list.current(form).await {
         Ok(list) => list,
         Err(error) => {
             tracing::error!(%error, "the status list could not be read from the ledger");
@@ -156,11 +164,13 @@ async fn status_list(State(issuer): State<Arc<Issuer>>, headers: HeaderMap) -> R
         }
     };
     let caching = format!("public, max-age={}", status_list::MAX_AGE.as_secs());
+    let vary = HeaderValue::from_static("accept");
     let common = [(header::ETAG, list.etag.clone()), (header::CACHE_CONTROL, caching)];
+    let common = (common, [(header::VARY, vary)]);
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = known.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
     if tags.any(|tag| tag == "*" || tag == list.etag) {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
-    (common, [(header::CONTENT_TYPE, status_list::MEDIA_TYPE)], list.jwt.clone()).into_response()
+    (common, [(header::CONTENT_TYPE, form.media_type())], list.body.clone()).into_response()
 }

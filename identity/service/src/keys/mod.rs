@@ -15,7 +15,8 @@ mod tests;
 
 use crate::fault::Fault;
 use aval_did::Did;
-use aval_did::key::{PublicKey, Signer, SignerError, SigningKey};
+use aval_did::key::{Algorithm, PublicKey, Signer, SignerError, SigningKey};
+use aval_formats::{FormatError, VerificationKey};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -43,6 +44,11 @@ impl Key {
     pub fn id(&self) -> &str {
         &self.id
     }
+
+    /// The algorithm.
+    pub fn algorithm(&self) -> Algorithm {
+        self.public.algorithm()
+    }
 }
 
 impl Signer for Key {
@@ -52,6 +58,17 @@ impl Signer for Key {
 
     fn try_sign(&self, message: &[u8]) -> Result<[u8; 64], SignerError> {
         self.signer.try_sign(message)
+    }
+}
+
+/// The same key for the general formats.
+impl aval_formats::Signer for Key {
+    fn public(&self) -> VerificationKey {
+        self.public.into()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, FormatError> {
+        self.signer.try_sign(message).map(Vec::from).map_err(|error| FormatError::Signer(error.0))
     }
 }
 

@@ -11,7 +11,7 @@ use std::fmt;
 /// A credential that was issued.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct IssuanceRow {
-    /// The identifier of the issuance; also the credential's `id`, as `urn:uuid:`.
+    /// The identifier of the issuance; also the credential's `id`, as `urn:uuid:`, unless a client gave another.
     pub id: String,
     /// The template that it was made from.
     pub template_id: Option<String>,
@@ -19,9 +19,11 @@ pub struct IssuanceRow {
     pub subject_id: Option<String>,
     /// The issuance that it replaces.
     pub replaces: Option<String>,
+    /// The credential's own `id`.
+    pub credential_id: String,
     /// The credential type.
     pub credential_type: String,
-    /// The format of OpenID4VCI.
+    /// The format: as OpenID4VCI names it, or `ldp_vc`.
     pub format: String,
     /// Claims of the subject, as JSON.
     pub subject: String,
@@ -165,6 +167,14 @@ impl Records {
         Ok(Some(issuance))
     }
 
+    /// The newest issuance of a credential's own `id`.
+    pub async fn issuance_of(&self, credential_id: &str) -> Result<Option<String>, RecordsError> {
+        let query = sqlx::query_scalar(
+            "SELECT id FROM issuances WHERE credential_id = $1 ORDER BY issued_s DESC, id LIMIT 1",
+        );
+        Ok(query.bind(credential_id).fetch_optional(&self.pool).await?)
+    }
+
     /// Issuances that a search finds, the newest first, at most `limit`.
     pub async fn issuances(&self, search: &Search, limit: i64) -> Result<Vec<IssuanceRow>, RecordsError> {
         let (after_s, after_id) = search.after.clone().unwrap_or((i64::MAX, String::new()));
@@ -206,15 +216,16 @@ async fn record(
 ) -> Result<IssuanceRow, RecordsError> {
     sqlx::query(
         "INSERT INTO issuances
-         (id, offer_id, template_id, subject_id, replaces, credential_type, format, subject, holder, key_id, issued_s,
-          expires_s, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'valid')",
+         (id, offer_id, template_id, subject_id, replaces, credential_id, credential_type, format, subject, holder,
+          key_id, issued_s, expires_s, state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'valid')",
     )
     .bind(&wanted.id)
     .bind(offer_id)
     .bind(&wanted.template_id)
     .bind(&wanted.subject_id)
     .bind(&wanted.replaces)
+    .bind(&wanted.credential_id)
     .bind(&wanted.credential_type)
     .bind(&wanted.format)
     .bind(&wanted.subject)
@@ -237,6 +248,7 @@ fn issuance_row(row: &AnyRow) -> Result<IssuanceRow, RecordsError> {
         template_id: row.try_get("template_id")?,
         subject_id: row.try_get("subject_id")?,
         replaces: row.try_get("replaces")?,
+        credential_id: row.try_get("credential_id")?,
         credential_type: row.try_get("credential_type")?,
         format: row.try_get("format")?,
         subject: row.try_get("subject")?,

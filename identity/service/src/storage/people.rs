@@ -43,6 +43,9 @@ pub struct TemplateRow {
     pub validity_days: i64,
     /// The schema on the ledger that the claims follow.
     pub schema_id: Option<String>,
+    /// Whether credentials have entries in all registries, and not in that for revocation alone. The ledger takes
+    /// presentations of credentials with one entry.
+    pub suspendable: bool,
     /// Claims that every credential of it has unless the subject says otherwise, as JSON.
     pub claims: String,
     /// Unix seconds.
@@ -130,8 +133,8 @@ impl Records {
         let mut transaction = self.begin().await?;
         let added = sqlx::query(
             "INSERT INTO templates
-             (id, credential_type, display_name, format, validity_days, schema_id, claims, created_s)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+             (id, credential_type, display_name, format, validity_days, schema_id, claims, created_s, suspendable)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
         )
         .bind(&template.id)
         .bind(&template.credential_type)
@@ -141,6 +144,7 @@ impl Records {
         .bind(&template.schema_id)
         .bind(&template.claims)
         .bind(template.created_s)
+        .bind(i64::from(template.suspendable))
         .execute(&mut *transaction)
         .await?;
         if added.rows_affected() != 1 {
@@ -199,6 +203,7 @@ fn template_row(row: &AnyRow) -> Result<TemplateRow, RecordsError> {
         format: row.try_get("format")?,
         validity_days: row.try_get("validity_days")?,
         schema_id: row.try_get("schema_id")?,
+        suspendable: row.try_get::<i64, _>("suspendable")? != 0,
         claims: row.try_get("claims")?,
         created_s: row.try_get("created_s")?,
         retired_s: row.try_get("retired_s")?,

@@ -23,7 +23,7 @@ fn a_configuration_is_read_as_it_was_written_and_never_overwritten() {
 
 #[test]
 fn values_that_cannot_work_are_named() {
-    let cases: [(Change, &str); 16] = [
+    let cases: [(Change, &str); 19] = [
         (|config| config.public_url = "https://issuer.example/".to_owned(), "publicUrl"),
         (|config| config.public_url = "http://issuer.example".to_owned(), "publicUrl"),
         (|config| config.public_url = "https://issuer.example?a=b".to_owned(), "publicUrl"),
@@ -32,9 +32,12 @@ fn values_that_cannot_work_are_named() {
         (|config| config.public_url = "ftp://issuer.example".to_owned(), "publicUrl"),
         (|config| config.public_url = String::new(), "publicUrl"),
         (|config| config.admin_listen = config.listen, "adminListen"),
-        (|config| config.registry.name = "No Name".to_owned(), "registry.name"),
-        (|config| config.registry.size = 1_000, "registry"),
-        (|config| config.registry.size = u32::MAX, "registry"),
+        (|config| config.registries[0].name = "No Name".to_owned(), "registry's name"),
+        (|config| config.registries[1].purpose = "revocation".to_owned(), "purpose of its own"),
+        (|config| drop(config.registries.remove(0)), "purpose revocation"),
+        (|config| config.database = Some("mysql://localhost/a".to_owned()), "database"),
+        (|config| config.registries[0].size = 1_000, "registry"),
+        (|config| config.registries[1].size = u32::MAX, "registry"),
         (|config| config.credential.credential_type = "no name".to_owned(), "credentialType"),
         (|config| config.credential.validity_days = 0, "validityDays"),
         (|config| config.credential.validity_days = u32::MAX, "validityDays"),
@@ -88,5 +91,5 @@ fn the_public_path_is_that_of_the_public_url() {
     assert_eq!(config.public_path(), "");
     config.public_url = "https://issuer.example/a/b".to_owned();
     assert_eq!(config.public_path(), "/a/b");
-    assert_eq!(config.list_uri(), "https://issuer.example/a/b/status/membership");
+    assert_eq!(config.list_uri("membership"), "https://issuer.example/a/b/status/membership");
 }

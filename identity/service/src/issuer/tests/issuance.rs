@@ -2,6 +2,8 @@
 
 use super::world::{World, holder_key};
 use crate::clock::now_s;
+use crate::issuer::decisions::Order;
+use crate::storage::Search;
 use aval_codec::Json;
 use aval_machine::testkit::MEMBERSHIP;
 
@@ -15,9 +17,9 @@ async fn a_wallet_receives_the_credential_that_it_was_offered() {
     assert_eq!(presentation.cnf_key(), Some(&holder_key().public()));
     let row = world.issuer.records().issuance(&id).await.unwrap().unwrap();
     let status = presentation.status();
-    assert_eq!(status.len(), 1);
+    assert_eq!(status.len(), 1, "the ledger takes one");
     assert_eq!(status[0].list, world.endpoint("/status/membership"));
-    assert_eq!(i64::try_from(status[0].index).unwrap(), row.list_index);
+    assert_eq!(i64::try_from(status[0].index).unwrap(), row.entry("revocation").unwrap().list_index);
     assert_eq!(row.holder, holder_key().public().thumbprint());
     assert_eq!(presentation.valid_until_s(), Some(row.expires_s));
     assert!(presentation.valid_from_s() < Some(now_s()), "a verifier's clock may be a little behind");
@@ -41,7 +43,7 @@ async fn claims_of_an_offer_are_kept_once() {
     let world = World::start().await;
     let mut authorized = world.authorize().await;
     world.receive(&mut authorized).await.unwrap();
-    let rows = world.issuer.records().issuances(10).await.unwrap();
+    let rows = world.issuer.records().issuances(&Search::default(), 10).await.unwrap();
     assert!(rows[0].subject.contains("Example Ltd"));
     let file = std::fs::read(world.folder.path().join("issuer.sqlite-wal")).unwrap();
     assert!(!file.is_empty());
@@ -66,7 +68,7 @@ async fn of_two_requests_with_one_token_exactly_one_gets_a_credential() {
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 401]);
     }
-    assert_eq!(world.issuer.records().issuances(100).await.unwrap().len(), 5);
+    assert_eq!(world.issuer.records().issuances(&Search::default(), 100).await.unwrap().len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,10 +102,10 @@ async fn debug_output_shows_no_secret_and_no_claim() {
     let world = World::start().await;
     let subject = [("role", Json::Array(vec!["member".into()])), ("legalName", "Example Ltd".into())];
     let subject = subject.map(|(name, value)| (name.to_owned(), value)).into();
-    let offer = world.issuer.offer(subject).await.unwrap();
+    let offer = world.issuer.offer(Order { subject, ..Order::default() }, "test").await.unwrap();
     let shown = format!("{offer:?}");
     assert!(!shown.contains(&offer.tx_code) && !shown.contains("pre-authorized"), "{shown}");
     world.issued().await;
-    let rows = world.issuer.records().issuances(10).await.unwrap();
+    let rows = world.issuer.records().issuances(&Search::default(), 10).await.unwrap();
     assert!(!format!("{rows:?}").contains("Example"));
 }

@@ -1,10 +1,14 @@
 //! Tests with real listeners, a real database, and the ledger's own rules behind [`crate::issuer::ledger::Chain`].
 
+mod access;
 mod back_office;
 mod config;
+mod instances;
 mod issuance;
+mod logs;
 mod refusals;
 mod revocation;
 mod start;
 mod status_list;
+mod vc_api;
 pub(crate) mod world;

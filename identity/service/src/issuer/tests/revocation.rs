@@ -6,7 +6,8 @@ use std::time::Duration;
 
 async fn state(world: &World, id: &str) -> (String, Option<String>) {
     let row = world.issuer.records().issuance(id).await.unwrap().unwrap();
-    (row.state, row.revocation)
+    let by = row.entry("revocation").unwrap().changed_by.clone();
+    (row.state, by)
 }
 
 async fn revoke(world: &World, id: &str) -> crate::tests::Answer {
@@ -54,10 +55,10 @@ async fn a_revocation_is_kept_open_while_the_ledger_cannot_be_reached_and_goes_o
     world.chain.reachable.store(false, Ordering::SeqCst);
     revoke(&world, &id).await.assert_problem(503, "client.unreachable");
     assert_eq!(state(&world, &id).await, ("revoking".to_owned(), None));
-    world.issuer.finish_revocations().await;
+    world.issuer.finish_changes().await;
     assert!(world.office("GET", "/metrics", "").await.text().contains("aval_issuer_revocations_open 1"));
     world.chain.reachable.store(true, Ordering::SeqCst);
-    world.issuer.finish_revocations().await;
+    world.issuer.finish_changes().await;
     assert_eq!(state(&world, &id).await.0, "revoked");
     assert!(world.office("GET", "/metrics", "").await.text().contains("aval_issuer_revocations_open 0"));
 }

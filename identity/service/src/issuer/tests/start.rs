@@ -20,14 +20,14 @@ async fn fault_of(chain: &Arc<TestChain>, config: &Config, keys: &Arc<IssuerKeys
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_registry_is_made_once() {
+async fn the_registries_are_made_once() {
     let chain = TestChain::new();
     let keys = chain.keys_of(|kit| kit.issuer.clone());
     let ledger = chain.ledger(&any_config(), &keys);
     for _ in 0..3 {
         prepare_ledger(&any_config(), &ledger).await.unwrap();
     }
-    assert_eq!(chain.submissions.load(Ordering::SeqCst), 1);
+    assert_eq!(chain.submissions.load(Ordering::SeqCst), 2, "one for each purpose");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,10 +36,10 @@ async fn a_registry_of_another_shape_is_not_taken() {
     let keys = chain.keys_of(|kit| kit.issuer.clone());
     prepare_ledger(&any_config(), &chain.ledger(&any_config(), &keys)).await.unwrap();
     let mut other = any_config();
-    other.registry.size *= 2;
+    other.registries[0].size *= 2;
     let fault = fault_of(&chain, &other, &keys).await;
     assert_eq!(fault.exit_code(), 1);
-    assert!(fault.to_string().contains("registry.name"), "{fault}");
+    assert!(fault.to_string().contains("registry"), "{fault}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,12 +68,12 @@ async fn a_did_that_is_not_on_the_ledger_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_the_document_does_not_name_is_refused() {
     let chain = TestChain::new();
-    let issuer = chain.keys_of(|kit| kit.issuer.clone());
-    let other = chain.keys_of(|kit| kit.operators[0].clone());
-    let wrong_key =
-        IssuerKeys { did: issuer.did.clone(), method: issuer.method.clone(), signing: other.signing.clone() };
-    let wrong_name =
-        IssuerKeys { did: issuer.did.clone(), method: "#key-2".to_owned(), signing: issuer.signing.clone() };
+    let (issuer, other) = {
+        let kit = chain.kit.lock().unwrap();
+        (kit.issuer.clone(), kit.operators[0].clone())
+    };
+    let wrong_key = IssuerKeys::single(issuer.did.clone(), "#key-1", other.authentication);
+    let wrong_name = IssuerKeys::single(issuer.did, "#key-2", issuer.authentication);
     for keys in [wrong_key, wrong_name] {
         let fault = fault_of(&chain, &any_config(), &Arc::new(keys)).await;
         assert_eq!(fault.exit_code(), 4);

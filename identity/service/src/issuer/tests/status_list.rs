@@ -15,7 +15,7 @@ async fn fetch(world: &World, headers: &[(&str, &str)]) -> Answer {
 /// The list's bits, after its signature and form were checked.
 fn read(world: &World, answer: &Answer) -> Vec<u8> {
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/vc+jwt"));
-    assert_eq!(answer.header("cache-control"), "public, max-age=30");
+    assert_eq!(answer.header("cache-control"), "public, max-age=2");
     let issuer = world.chain.kit.lock().unwrap().issuer.clone();
     let jws = Jws::parse(&answer.text(), "list", "vc+jwt", aval_codec::Limits::bytes(1 << 20)).unwrap();
     jws.verify(&issuer.authentication.public()).unwrap();
@@ -39,6 +39,57 @@ fn read(world: &World, answer: &Answer) -> Vec<u8> {
     bits
 }
 
+/// The bits of a list as `vc+jwt`; whoever wants to know whether it is signed looks in [`read`].
+pub(super) fn bits(answer: &Answer) -> Vec<u8> {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let text = answer.text();
+    let payload = b64u::decode(text.split('.').nth(1).unwrap()).unwrap();
+    let credential: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    let encoded = credential["credentialSubject"]["encodedList"].as_str().unwrap();
+    let compressed = b64u::decode(encoded.strip_prefix('u').unwrap()).unwrap();
+    let mut bits = Vec::new();
+    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_end(&mut bits).unwrap();
+    bits
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_comes_in_the_form_that_a_verifier_takes() {
+    use aval_formats::status::{BitstringList, TokenListClaims};
+    let world = World::start().await;
+    let (received, id) = world.issued().await;
+    world.issuer.revoke(&id, "test").await.unwrap();
+    let index = received.presentation.status()[0].index;
+    let public = world.chain.kit.lock().unwrap().issuer.authentication.public();
+    let key = aval_formats::VerificationKey::from(public);
+    let of = async |accept: &str| fetch(&world, &[("accept", accept)]).await;
+
+    let answer = of("application/vc").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/vc"));
+    let credential = answer.json();
+    aval_formats::data_integrity::verify_proof(&credential, &credential["proof"], &key).unwrap();
+    let list = BitstringList::read(&credential, 1).unwrap();
+    assert_eq!((list.value(index, 1).unwrap(), list.ttl_ms), (1, Some(2_000)));
+    assert_eq!(list.value(index ^ 1, 1).unwrap(), 0);
+
+    let answer = of("application/statuslist+jwt").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/statuslist+jwt"));
+    let limits = aval_formats::json::Limits::default();
+    let types = [aval_formats::status::token::JWT_TYPE];
+    let jwt = aval_formats::jose::Jwt::parse(&answer.text(), "status list", &types, limits).unwrap();
+    jwt.verify(&key).unwrap();
+    let claims = TokenListClaims::from_json(jwt.payload()).unwrap();
+    claims.check(&world.endpoint("/status/membership"), crate::clock::now_s(), 0).unwrap();
+    assert_ne!(claims.list.status(index).unwrap(), claims.list.status(index ^ 1).unwrap());
+
+    let tags = [of("application/vc").await, of("*/*").await, answer].map(|answer| answer.header("etag").to_owned());
+    assert!(tags[0] != tags[1] && tags[1] != tags[2], "each form has a tag of its own");
+    assert_eq!(of("application/vc+jwt;q=0.1, application/vc").await.header("content-type"), "application/vc");
+    assert_eq!(of("text/html, */*;q=0.8").await.header("content-type"), "application/vc+jwt");
+    assert_eq!(of("image/png").await.status, 406);
+    assert_eq!(of("application/vc;q=0").await.status, 406);
+    assert_eq!(request("GET", world.endpoint("/status/other"), &[], b"").await.status, 404);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_leads_to_a_signed_list_that_has_its_revocation() {
     let world = World::start().await;
@@ -47,7 +98,7 @@ async fn a_credential_leads_to_a_signed_list_that_has_its_revocation() {
     assert_eq!(status.list, world.endpoint("/status/membership"));
     let before = fetch(&world, &[]).await;
     assert!(read(&world, &before).iter().all(|byte| *byte == 0));
-    world.issuer.revoke(&id).await.unwrap();
+    world.issuer.revoke(&id, "test").await.unwrap();
     let after = fetch(&world, &[]).await;
     let bits = read(&world, &after);
     assert_eq!(bits.iter().map(|byte| byte.count_ones()).sum::<u32>(), 1);
@@ -97,6 +148,6 @@ async fn the_last_list_is_served_while_the_ledger_cannot_be_reached() {
     world.chain.reachable.store(true, Ordering::SeqCst);
     let first = fetch(&world, &[]).await;
     world.chain.reachable.store(false, Ordering::SeqCst);
-    assert!(world.issuer.revoke("x").await.is_err());
+    assert!(world.issuer.revoke("x", "test").await.is_err());
     assert_eq!(fetch(&world, &[]).await.body, first.body);
 }

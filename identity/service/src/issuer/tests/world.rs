@@ -2,13 +2,12 @@
 
 use crate::clock::now_s;
 use crate::issuer::Issuer;
-use crate::issuer::config::{Config, CredentialConfig, Home, RegistryConfig};
+use crate::issuer::config::{Config, CredentialConfig, Home, KeysConfig, RegistryConfig};
 use crate::issuer::decisions::prepare_ledger;
 use crate::issuer::ledger::{Chain, Entry, Ledger, LedgerError};
 use crate::issuer::service;
 use crate::keys::IssuerKeys;
 use crate::server::Bounds;
-use crate::storage::Records;
 use crate::tests::{Answer, request};
 use aval_client::ClientError;
 use aval_codec::Json;
@@ -21,7 +20,7 @@ use aval_openid::{HttpRequest, Method, OpenIdError, UrlPolicy};
 use aval_types::SubmittedTransaction;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -39,6 +38,8 @@ pub(crate) struct TestChain {
     pub(crate) delay_ms: AtomicU64,
     pub(crate) reads: AtomicUsize,
     pub(crate) submissions: AtomicUsize,
+    /// Under which several instances are known.
+    first_address: OnceLock<SocketAddr>,
 }
 
 impl TestChain {
@@ -51,6 +52,7 @@ impl TestChain {
             delay_ms: AtomicU64::new(0),
             reads: AtomicUsize::new(0),
             submissions: AtomicUsize::new(0),
+            first_address: OnceLock::new(),
         })
     }
 
@@ -73,7 +75,7 @@ impl TestChain {
         party: impl FnOnce(&Kit) -> aval_machine::testkit::Party,
     ) -> Arc<IssuerKeys> {
         let party = party(&self.kit.lock().unwrap());
-        Arc::new(IssuerKeys { did: party.did, method: "#key-1".to_owned(), signing: party.authentication })
+        Arc::new(IssuerKeys::single(party.did, "#key-1", party.authentication))
     }
 }
 
@@ -108,13 +110,21 @@ pub(crate) fn config(public: SocketAddr, admin: SocketAddr) -> Config {
         admin_listen: admin,
         public_url: format!("http://{public}/register"),
         node: "http://127.0.0.1:1".to_owned(),
-        registry: RegistryConfig { name: "membership".to_owned(), size: 16 * 1024 },
+        registries: [("membership", "revocation"), ("membership-hold", "suspension")]
+            .map(|(name, purpose)| RegistryConfig {
+                name: name.to_owned(),
+                purpose: purpose.to_owned(),
+                size: 16 * 1024,
+            })
+            .into(),
         credential: CredentialConfig {
             credential_type: MEMBERSHIP.to_owned(),
             display_name: "Membership".to_owned(),
             validity_days: 30,
             offer_minutes: 10,
         },
+        database: None,
+        keys: KeysConfig::default(),
     }
 }
 
@@ -140,19 +150,38 @@ impl World {
         Self::on(tempfile::tempdir().unwrap(), TestChain::new(), listeners, bounds).await
     }
 
+    /// One of several instances, on a PostgreSQL database and under one public address.
+    pub(crate) async fn instance(chain: &Arc<TestChain>, database: &str) -> Self {
+        let any = "127.0.0.1:0";
+        let listeners = (TcpListener::bind(any).await.unwrap(), TcpListener::bind(any).await.unwrap());
+        let first = chain.first_address.get_or_init(|| listeners.0.local_addr().unwrap());
+        let config = Config { database: Some(database.to_owned()), ..config(*first, *first) };
+        Self::of(tempfile::tempdir().unwrap(), chain.clone(), listeners, Bounds::default(), config).await
+    }
+
     async fn on(
+        folder: TempDir,
+        chain: Arc<TestChain>,
+        listeners: (TcpListener, TcpListener),
+        bounds: Bounds,
+    ) -> Self {
+        let config = config(listeners.0.local_addr().unwrap(), listeners.1.local_addr().unwrap());
+        config.validate().unwrap();
+        Self::of(folder, chain, listeners, bounds, config).await
+    }
+
+    async fn of(
         folder: TempDir,
         chain: Arc<TestChain>,
         (public, admin): (TcpListener, TcpListener),
         bounds: Bounds,
+        config: Config,
     ) -> Self {
         let addresses = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-        let config = config(addresses.0, addresses.1);
-        config.validate().unwrap();
         let keys = chain.keys_of(|kit| kit.issuer.clone());
         let ledger = chain.ledger(&config, &keys);
         prepare_ledger(&config, &ledger).await.unwrap();
-        let records = Records::open(&Home(folder.path().to_owned()).records()).await.unwrap();
+        let records = service::open_records(&config, &Home(folder.path().to_owned())).await.unwrap();
         let issuer = Arc::new(Issuer::new(config, keys, records, ledger));
         let (stop, stopped) = watch::channel(false);
         let running = issuer.clone();
@@ -194,6 +223,36 @@ impl World {
         assert_eq!(answer.status, 200, "{}", answer.text());
         let offer = answer.json();
         (offer["offerUri"].as_str().unwrap().to_owned(), offer["txCode"].as_str().unwrap().to_owned())
+    }
+
+    /// An endpoint of this very instance.
+    pub(crate) fn here(&self, path: &str) -> String {
+        format!("http://{}/register{path}", self.public)
+    }
+
+    /// Where the issuer's metadata is.
+    pub(crate) fn metadata_url(&self) -> String {
+        format!("http://{}/.well-known/openid-credential-issuer/register", self.public)
+    }
+
+    /// Sends what is meant for the public address to this very instance.
+    pub(crate) async fn send_here(&self, asked: &HttpRequest) -> Answer {
+        let mut url = url::Url::parse(&asked.url).unwrap();
+        url.set_port(Some(self.public.port())).unwrap();
+        self.send(&HttpRequest { url: url.to_string(), ..asked.clone() }).await
+    }
+
+    /// Takes an offer of the back office all the way; gives the claims of the credential.
+    pub(crate) async fn redeem(&self, offer: &serde_json::Value, configuration: &str) -> serde_json::Value {
+        let redeemable = self.discover(offer["offerUri"].as_str().unwrap()).await;
+        let request = redeemable.token_request(offer["txCode"].as_str()).unwrap();
+        let answer = self.send(&request).await;
+        let mut authorized = redeemable.on_token(&answer.response()).unwrap();
+        self.fetch_nonce(&mut authorized).await;
+        let request = authorized.credential_request(configuration, &holder_key(), now_s()).unwrap();
+        let answer = self.send(&request).await;
+        let received = self.accept_as(&authorized, &answer, configuration).unwrap();
+        serde_json::to_value(received.presentation.claims()).unwrap()
     }
 
     pub(crate) async fn send(&self, asked: &HttpRequest) -> Answer {
@@ -242,10 +301,19 @@ impl World {
     }
 
     pub(crate) fn accept(&self, authorized: &Authorized, answer: &Answer) -> Result<Received, OpenIdError> {
+        self.accept_as(authorized, answer, MEMBERSHIP)
+    }
+
+    fn accept_as(
+        &self,
+        authorized: &Authorized,
+        answer: &Answer,
+        configuration: &str,
+    ) -> Result<Received, OpenIdError> {
         let issuer = self.chain.kit.lock().unwrap().issuer.clone();
         authorized.on_credential(
             &answer.response(),
-            MEMBERSHIP,
+            configuration,
             &holder_key().public(),
             now_s(),
             |did, key_id| {

@@ -1,0 +1,254 @@
+//! Secured forms, read into one shape: the document, and how its signatures are to be verified.
+
+use crate::data_integrity::{self, Proof};
+use crate::jose::sd_jwt::{DC_SD_JWT, SdJwt, VC_SD_JWT, VP_SD_JWT};
+use crate::jose::{self, Jwt, VC_JWT, VP_JWT};
+use crate::json::{self, Limits};
+use crate::vcdm::{self, Envelope, open_envelope};
+use crate::{FormatError, VerificationKey};
+use serde_json::Value;
+
+/// Something to be verified.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A document with proofs, or an enveloped object.
+    Json(Value),
+    /// A compact JWT or an SD-JWT.
+    Text(String),
+}
+
+impl Input {
+    /// Reads what came over the network: JSON if it begins as an object, else a token.
+    pub fn read(bytes: &[u8], limits: Limits) -> Result<Self, FormatError> {
+        if bytes.len() > limits.bytes_max {
+            return Err(FormatError::Oversized("input"));
+        }
+        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{') => Ok(Self::Json(json::parse(bytes, "input", limits)?)),
+            _ => std::str::from_utf8(bytes)
+                .map(|text| Self::Text(text.trim().to_owned()))
+                .map_err(|_| FormatError::malformed("input", "neither JSON nor a token")),
+        }
+    }
+}
+
+/// By whose rules the document is a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Model {
+    /// VCDM, whichever version its context names.
+    Vcdm,
+    /// SD-JWT VC: claims and a `vct`.
+    SdJwtVc,
+    /// A token of a status list.
+    StatusToken,
+}
+
+/// How a document is secured.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Securing {
+    /// By the proofs in it.
+    Proofs,
+    /// By the token it came in.
+    Jwt(Box<Jwt>),
+    /// By the SD-JWT it came in.
+    SdJwt(Box<SdJwt>),
+    /// Not at all.
+    Nothing,
+}
+
+/// A document and how it is secured.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Secured {
+    pub(super) document: Value,
+    pub(super) model: Model,
+    pub(super) securing: Securing,
+    /// The name of the form, for the record.
+    pub(super) format: &'static str,
+}
+
+/// One signature: who is said to have made it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Signature {
+    /// Which of the proofs; 0 for a token.
+    pub(super) index: usize,
+    /// The key's URL, if it names one.
+    pub(super) method: Option<String>,
+    /// When it was made, in unix seconds, as far as it says.
+    pub(super) signed_s: Option<i64>,
+}
+
+const TYPES_OF_CREDENTIALS: [&str; 2] = [DC_SD_JWT, VC_SD_JWT];
+
+impl Secured {
+    /// Reads a credential.
+    pub(super) fn credential(input: &Input, limits: Limits) -> Result<Self, FormatError> {
+        match input {
+            Input::Json(document) if Envelope::is_one(document) => {
+                let envelope = open_envelope(document)?;
+                if envelope.is_presentation {
+                    return Err(FormatError::Type("credential"));
+                }
+                Self::token(&envelope.content, &envelope.media_type, false, limits)
+            }
+            Input::Json(document) => Self::with_proofs(document),
+            Input::Text(text) if text.contains('~') => Self::sd_jwt(text, &TYPES_OF_CREDENTIALS, limits),
+            Input::Text(text) => Self::jwt(text, false, limits),
+        }
+    }
+
+    /// Reads a presentation; an SD-JWT is one of itself.
+    pub(super) fn presentation(input: &Input, limits: Limits) -> Result<Self, FormatError> {
+        match input {
+            Input::Json(document) if Envelope::is_one(document) => {
+                let envelope = open_envelope(document)?;
+                if !envelope.is_presentation {
+                    return Err(FormatError::Type("presentation"));
+                }
+                Self::token(&envelope.content, &envelope.media_type, true, limits)
+            }
+            Input::Json(document) => Self::with_proofs(document),
+            Input::Text(text) if text.contains('~') => {
+                Self::sd_jwt(text, &[DC_SD_JWT, VC_SD_JWT, VP_SD_JWT], limits)
+            }
+            Input::Text(text) => Self::jwt(text, true, limits),
+        }
+    }
+
+    /// Reads the JWT of a Token Status List.
+    pub(super) fn status_token(text: &str, limits: Limits) -> Result<Self, FormatError> {
+        let jwt = Jwt::parse(text, "status list", &[crate::status::token::JWT_TYPE], limits)?;
+        Ok(Self::of_jwt(jwt.payload().clone().into(), jwt, Model::StatusToken, "statuslist+jwt"))
+    }
+
+    fn with_proofs(document: &Value) -> Result<Self, FormatError> {
+        if !document.is_object() {
+            return Err(FormatError::malformed("document", "not a JSON object"));
+        }
+        let (securing, format) = match data_integrity::proofs(document) {
+            Ok(proofs) => (Securing::Proofs, proofs.first().map_or("", |proof| proof.suite.name())),
+            Err(FormatError::ProofMissing) => (Securing::Nothing, "none"),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { document: document.clone(), model: Model::Vcdm, securing, format })
+    }
+
+    /// The content of an envelope, by its media type.
+    fn token(text: &str, media_type: &str, presentation: bool, limits: Limits) -> Result<Self, FormatError> {
+        match (media_type, presentation) {
+            ("application/vc+jwt", false) | ("application/vp+jwt", true) | ("application/jwt", _) => {
+                Self::jwt(text, presentation, limits)
+            }
+            ("application/vc+sd-jwt", false) => Self::sd_jwt(text, &[VC_SD_JWT], limits),
+            ("application/vp+sd-jwt", true) => Self::sd_jwt(text, &[VP_SD_JWT], limits),
+            ("application/dc+sd-jwt", false) => Self::sd_jwt(text, &[DC_SD_JWT], limits),
+            ("application/vc+cose" | "application/vp+cose", _) => Err(FormatError::Suite),
+            _ => Err(FormatError::Type("envelope")),
+        }
+    }
+
+    /// A JWT of VC-JOSE-COSE, or, if it does not say that it is one, of VCDM 1.1.
+    fn jwt(text: &str, presentation: bool, limits: Limits) -> Result<Self, FormatError> {
+        let (new, name) = if presentation {
+            (jose::read_presentation(text, limits), VP_JWT)
+        } else {
+            (jose::read_credential(text, limits), VC_JWT)
+        };
+        match new {
+            Ok(jwt) => Ok(Self::of_jwt(jwt.payload().clone().into(), jwt, Model::Vcdm, name)),
+            Err(FormatError::Type(part)) => {
+                let old = if presentation {
+                    jose::read_presentation_1_1(text, limits)
+                } else {
+                    jose::read_credential_1_1(text, limits)
+                };
+                let old = old.map_err(|error| match error {
+                    FormatError::Type(_) => FormatError::Type(part),
+                    other => other,
+                })?;
+                Ok(Self::of_jwt(old.document, old.jwt, Model::Vcdm, "jwt"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn of_jwt(document: Value, jwt: Jwt, model: Model, format: &'static str) -> Self {
+        Self { document, model, securing: Securing::Jwt(Box::new(jwt)), format }
+    }
+
+    fn sd_jwt(text: &str, types: &[&str], limits: Limits) -> Result<Self, FormatError> {
+        let sd_jwt = SdJwt::parse(text, types, limits)?;
+        let typ = sd_jwt.jwt().media_type().unwrap_or_default().to_ascii_lowercase();
+        let typ = typ.strip_prefix("application/").unwrap_or(&typ);
+        let (model, format) = match typ {
+            DC_SD_JWT => (Model::SdJwtVc, DC_SD_JWT),
+            VC_SD_JWT => (Model::Vcdm, VC_SD_JWT),
+            _ => (Model::Vcdm, VP_SD_JWT),
+        };
+        let document = Value::Object(sd_jwt.claims().clone());
+        Ok(Self { document, model, securing: Securing::SdJwt(Box::new(sd_jwt)), format })
+    }
+
+    /// The JWT that carries the signature, if one does.
+    pub(super) fn jwt_ref(&self) -> Option<&Jwt> {
+        match &self.securing {
+            Securing::Jwt(jwt) => Some(jwt),
+            Securing::SdJwt(sd_jwt) => Some(sd_jwt.jwt()),
+            Securing::Proofs | Securing::Nothing => None,
+        }
+    }
+
+    /// The SD-JWT, if it is one.
+    pub(super) fn sd_jwt_ref(&self) -> Option<&SdJwt> {
+        match &self.securing {
+            Securing::SdJwt(sd_jwt) => Some(sd_jwt),
+            _ => None,
+        }
+    }
+
+    /// Who issued the credential, or holds the presentation, as it says itself.
+    pub(super) fn party(&self, presentation: bool) -> Option<String> {
+        let named = match self.model {
+            Model::SdJwtVc | Model::StatusToken => self.document.get("iss").and_then(Value::as_str),
+            Model::Vcdm if presentation => vcdm::holder(&self.document),
+            Model::Vcdm => vcdm::issuer(&self.document),
+        };
+        named.map(str::to_owned)
+    }
+
+    /// The proofs, read again where they stand.
+    pub(super) fn proofs(&self) -> Result<Vec<Proof<'_>>, FormatError> {
+        data_integrity::proofs(&self.document)
+    }
+
+    /// The signatures, with what they say of themselves.
+    pub(super) fn signatures(&self) -> Result<Vec<Signature>, FormatError> {
+        match (&self.securing, self.jwt_ref()) {
+            (Securing::Nothing, _) => Err(FormatError::ProofMissing),
+            (_, Some(jwt)) => {
+                let issued_s = jose::seconds(jwt.payload(), "iat")?;
+                let signed_s = issued_s.or(jose::seconds(jwt.payload(), "nbf")?);
+                Ok(vec![Signature { index: 0, method: jwt.key_id().map(str::to_owned), signed_s }])
+            }
+            (_, None) => {
+                let of = |(index, proof): (usize, Proof<'_>)| Signature {
+                    index,
+                    method: Some(proof.verification_method.to_owned()),
+                    signed_s: proof.created_s,
+                };
+                Ok(self.proofs()?.into_iter().enumerate().map(of).collect())
+            }
+        }
+    }
+
+    /// Verifies one of the signatures with a key.
+    pub(super) fn verify(&self, index: usize, key: &VerificationKey) -> Result<(), FormatError> {
+        match self.jwt_ref() {
+            Some(jwt) => jwt.verify(key),
+            None => {
+                let proofs = self.proofs()?;
+                let proof = proofs.get(index).ok_or(FormatError::ProofMissing)?;
+                data_integrity::verify_proof(&self.document, proof.value, key)
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Issuing by VC-API.
+
+use super::world::World;
+use aval_formats::VerificationKey;
+use aval_formats::data_integrity;
+use aval_machine::testkit::MEMBERSHIP;
+use serde_json::{Value, json};
+
+fn credential(world: &World) -> Value {
+    let did = world.chain.kit.lock().unwrap().issuer.did.to_string();
+    json!({
+        "@context": ["https://www.w3.org/ns/credentials/v2", "https://www.w3.org/ns/credentials/undefined-terms/v2"],
+        "type": ["VerifiableCredential", MEMBERSHIP],
+        "issuer": did,
+        "credentialSubject": {"id": "did:example:subject", "role": ["member"]},
+    })
+}
+
+async fn issue(world: &World, credential: &Value) -> crate::tests::Answer {
+    world.office("POST", "/credentials/issue", &json!({"credential": credential}).to_string()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accredited_credential_is_issued_with_status_and_proof_and_can_be_revoked() {
+    let world = World::start().await;
+    let answer = issue(&world, &credential(&world)).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let issued = answer.json()["verifiableCredential"].clone();
+    let key = world.chain.kit.lock().unwrap().issuer.authentication.public();
+    let key = VerificationKey::from(key);
+    data_integrity::verify_proof(&issued, &issued["proof"], &key).unwrap();
+    let mut forged = issued.clone();
+    forged["credentialSubject"]["role"] = json!(["governor"]);
+    assert!(data_integrity::verify_proof(&forged, &forged["proof"], &key).is_err());
+    let entries = issued["credentialStatus"].as_array().unwrap();
+    assert_eq!(entries.len(), 2);
+    assert!(issued["validUntil"].is_string());
+
+    let change = json!({
+        "credentialId": issued["id"],
+        "credentialStatus": {"type": "BitstringStatusListEntry", "statusPurpose": "revocation"},
+        "status": true,
+    });
+    let changed = world.office("POST", "/credentials/status", &change.to_string()).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    let rows = world.office("GET", "/issuances?state=revoked", "").await.json();
+    assert_eq!(rows[0]["format"], "ldp_vc");
+    let mut undo = change.clone();
+    undo["status"] = json!(false);
+    world.office("POST", "/credentials/status", &undo.to_string()).await.assert_problem(409, "issuance.no_status");
+    let mut other = change;
+    other["credentialId"] = json!("urn:uuid:00000000-0000-4000-8000-000000000000");
+    world.office("POST", "/credentials/status", &other.to_string()).await.assert_problem(404, "request.not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_issuer_may_not_say_is_refused() {
+    let world = World::start().await;
+    let good = credential(&world);
+    let refused = async |change: fn(&mut Value)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        issue(&world, &bad).await
+    };
+    let status = async |change: fn(&mut Value)| refused(change).await.status;
+    assert_eq!(status(|bad| bad["issuer"] = json!("did:example:other")).await, 400);
+    assert_eq!(status(|bad| bad["type"] = json!(["VerifiableCredential"])).await, 400);
+    assert_eq!(status(|bad| drop(bad.as_object_mut().unwrap().remove("credentialSubject"))).await, 400);
+    assert_eq!(status(|bad| bad["credentialSubject"]["role"] = json!(["governor"])).await, 422);
+    let foreign = refused(|bad| bad["type"] = json!(["VerifiableCredential", "TreasureCredential"])).await;
+    assert_eq!(foreign.json()["code"], "issuer.not_accredited", "{}", foreign.text());
+    let mut chosen = good.clone();
+    chosen["credentialStatus"] = json!({
+        "type": "BitstringStatusListEntry", "statusPurpose": "revocation", "statusListIndex": "1",
+        "statusListCredential": world.endpoint("/status/membership"),
+    });
+    assert_eq!(issue(&world, &chosen).await.status, 400, "the issuer draws the index");
+    assert_eq!(world.office("POST", "/credentials/issue", "{}").await.status, 400);
+    assert_eq!(world.office("POST", "/credentials/issue", "[").await.status, 400);
+    let rows = world.office("GET", "/issuances", "").await.json();
+    assert_eq!(rows.as_array().unwrap().len(), 0, "nothing of it is on record");
+}
