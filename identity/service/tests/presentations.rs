@@ -113,8 +113,10 @@ impl World {
         let request = request.body(body).unwrap();
         let ask = move || {
             let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-            let mut answer = config.allow_non_standard_methods(true).build().new_agent().run(request).unwrap();
-            let content_type = answer.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+            let mut answer =
+                config.allow_non_standard_methods(true).build().new_agent().run(request).unwrap();
+            let content_type =
+                answer.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
             Reply {
                 status: answer.status().as_u16(),
                 content_type: content_type.unwrap_or_default(),
@@ -137,7 +139,8 @@ impl World {
         }]}});
         question.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let url = format!("{}/v1/presentations", self.url);
-        let reply = self.send("POST", &url, Some("application/json"), question.to_string().into_bytes()).await;
+        let reply =
+            self.send("POST", &url, Some("application/json"), question.to_string().into_bytes()).await;
         assert_eq!(reply.status, 201, "{}", String::from_utf8_lossy(&reply.body));
         reply.json()
     }
@@ -151,7 +154,9 @@ impl World {
         let reference = reference(asked);
         let reply = self.post(&reference.request("wallet-nonce")).await;
         let unverified = reference.on_response(&reply.response(), "wallet-nonce", now_s()).unwrap();
-        let aval_openid::vp::Wanted::Did { key_id, .. } = unverified.wanted().unwrap() else { panic!("a DID") };
+        let aval_openid::vp::Wanted::Did { key_id, .. } = unverified.wanted().unwrap() else {
+            panic!("a DID")
+        };
         let key = HolderDid::key_of(key_id).unwrap();
         unverified.verify_with_key(&key).unwrap()
     }

@@ -2,7 +2,6 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { Oauth2Client } from '@openid4vc/oauth2';
 import { Openid4vciClient } from '@openid4vc/openid4vci';
 import { Openid4vpClient, Openid4vpVerifier } from '@openid4vc/openid4vp';
 import * as jose from 'jose';
@@ -122,9 +121,8 @@ async function authorize(task) {
   // The user's browser.
   const back = (await fetchFromTest(authorizationUrl)).headers.get('location');
   const server = issuerMetadata.authorizationServers[0];
-  const answer = new Oauth2Client({ callbacks }).parseAndVerifyAuthorizationResponseRedirectUrl
-    ? client.parseAndVerifyAuthorizationResponseRedirectUrl({ url: back, authorizationServerMetadata: server })
-    : Object.fromEntries(new URL(back).searchParams);
+  const redirect = { url: back, authorizationServerMetadata: server };
+  const answer = client.parseAndVerifyAuthorizationResponseRedirectUrl(redirect);
   const token = await client.retrieveAuthorizationCodeAccessTokenFromOffer({
     issuerMetadata,
     credentialOffer,
@@ -168,7 +166,7 @@ async function ask(task) {
   const pair = await jose.generateKeyPair('ECDH-ES', { crv: 'P-256', extractable: true });
   const publicJwk = { ...(await jose.exportJWK(pair.publicKey)), kid: 'enc-1', alg: 'ECDH-ES', use: 'enc' };
   decryption.set('enc-1', { privateKey: pair.privateKey, publicJwk });
-  const { authorizationRequest, jar, authorizationRequestPayload } = await verifier.createOpenId4vpAuthorizationRequest({
+  const created = await verifier.createOpenId4vpAuthorizationRequest({
     authorizationRequestPayload: {
       response_type: 'vp_token',
       response_mode: task.responseMode,
@@ -190,6 +188,7 @@ async function ask(task) {
       expiresInSeconds: 300,
     },
   });
+  const { authorizationRequest, jar, authorizationRequestPayload } = created;
   say({ asked: { link: authorizationRequest, object: jar.authorizationRequestJwt } });
   const { form } = await hear();
   const parsed = await verifier.parseOpenid4vpAuthorizationResponse({

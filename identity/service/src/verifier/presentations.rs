@@ -1,8 +1,8 @@
 //! OpenID4VP for relying parties: they ask a question, show its link, and fetch the outcome; wallets come in between.
 //!
-//! The protocol's rules are `aval-openid`'s. Here its sessions meet the records, where one answer of several wins, and a
-//! [`Judge`], which decides about each presentation. What the judge could not find out is an outcome of its own, and never
-//! a yes.
+//! The protocol's rules are `aval-openid`'s. Here its sessions meet the records, where one answer of several wins, and
+//! a [`Judge`], which decides about each presentation. What the judge could not find out is an outcome of its own, and
+//! never a yes.
 
 use crate::clock::now_s;
 use crate::layers::InForm;
@@ -441,7 +441,10 @@ impl Presentations {
             judged.push((id, format, presentation, self.judge.judge(&case)));
         }
         let reports = || -> Vec<Value> {
-            let one = |(id, _, _, judgement): &(&str, &str, &Value, Judgement)| json!({"id": id, "verified": judgement.verified, "report": judgement.report});
+            let one = |one: &Judged<'_>| {
+                let (id, _, _, judgement) = one;
+                json!({"id": id, "verified": judgement.verified, "report": judgement.report})
+            };
             judged.iter().map(one).collect()
         };
         if judged.iter().any(|(_, _, _, judgement)| judgement.verified == Some(false)) {
@@ -452,7 +455,10 @@ impl Presentations {
         }
         match check(session, &judged) {
             Ok(()) => {
-                let one = |(id, _, _, judgement): &(&str, &str, &Value, Judgement)| json!({"id": id, "claims": judgement.claims, "report": judgement.report});
+                let one = |one: &Judged<'_>| {
+                    let (id, _, _, judgement) = one;
+                    json!({"id": id, "claims": judgement.claims, "report": judgement.report})
+                };
                 let credentials: Vec<Value> = judged.iter().map(one).collect();
                 Conclusion::Verified { result: json!({ "credentials": credentials }) }
             }
@@ -463,8 +469,11 @@ impl Presentations {
     }
 }
 
+/// The id of a credential query, its format, what answers it, and what the judge found.
+type Judged<'a> = (&'a str, &'a str, &'a Value, Judgement);
+
 /// Whether verified presentations are what was asked for.
-fn check(session: &Session, judged: &[(&str, &str, &Value, Judgement)]) -> Result<(), String> {
+fn check(session: &Session, judged: &[Judged<'_>]) -> Result<(), String> {
     let mut trees = Vec::new();
     let mut bindings = Vec::new();
     for (id, format, presentation, judgement) in judged {
