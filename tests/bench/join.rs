@@ -8,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 use aval_machine::Changes;
 use aval_machine::testkit::Party;
 use aval_store::{Ledger, StoreConfig};
-use aval_tests::network::{Network, consecutive_ports};
+use aval_tests::files;
+use aval_tests::network::Network;
 use aval_tests::process::{Running, eventually, program};
 use aval_types::NodeKind;
 use clap::Args;
@@ -58,7 +59,7 @@ pub(crate) fn run(arguments: &Join) -> Result<()> {
     let (members, height) = make(&network, &base, arguments)?;
     for index in 0..network.size() {
         let home = network.home(index);
-        copy(&base, &home.join("ledger"))?;
+        files::copy(&base, &home.join("ledger"))?;
         std::fs::create_dir_all(home.join("engine"))?;
         let genesis = network.kit.network().genesis();
         std::fs::write(home.join("engine/NETWORK"), format!("{genesis}\n"))?;
@@ -96,7 +97,7 @@ pub(crate) fn run(arguments: &Join) -> Result<()> {
             Ok((seconds, written))
         })?;
         report.push("join_seconds", seconds);
-        report.push("joined_ledger_mib", folder_bytes(&home.join("ledger")) as f64 / 1_048_576.0);
+        report.push("joined_ledger_mib", files::bytes(&home.join("ledger")) as f64 / 1_048_576.0);
         report.push("writes_meanwhile", written as f64);
         eprintln!("bench: joined in {seconds:.1} s");
     }
@@ -134,14 +135,7 @@ fn make(network: &Network, folder: &Path, arguments: &Join) -> Result<(Vec<Party
 fn add_observer(network: &mut Network, number: u64) -> Result<usize> {
     // Making the ledger may have taken longer than a transaction is valid.
     network.kit.now_s = aval_tests::network::now_s();
-    let operator = network.kit.company(5_000_000 + number);
-    let credential = network.kit.credential(&operator, &["member", "observer", "operator"]);
-    network.finalize(0, &operator.create_with(&network.kit, &credential)).context("the operator")?;
-    let port = consecutive_ports(1)?;
-    let mut node = network.kit.registration(&operator, number, NodeKind::Observer, ("public", "north"));
-    node.addresses = vec![([127, 0, 0, 1], port).into()];
-    network.finalize(0, &operator.register(&network.kit, node)).context("the node")?;
-    network.add_node(&network.kit.node_key(number), port)
+    Ok(network.enrol_node(number, NodeKind::Observer, "north")?.index)
 }
 
 /// Starts the node and waits until it is in step; seconds.
@@ -161,28 +155,4 @@ fn join(network: &Network, node: usize, home: &Path) -> Result<f64> {
     ensure!(log.contains("the snapshot is installed"), "it did not join by a snapshot:\n{log}");
     running.stop(Duration::from_secs(60))?;
     Ok(seconds)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
-}
-
-fn folder_bytes(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let sizes = entries.flatten().map(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => folder_bytes(&entry.path()),
-        Ok(metadata) => metadata.len(),
-        Err(_) => 0,
-    });
-    sizes.sum()
 }

@@ -115,7 +115,6 @@ fn network(arguments: &Arguments) -> Result<()> {
         }
         eprintln!("bench: latency at {name} measured");
     }
-    measure_overload(&network, arguments, &mut report)?;
     let dids = load.dids();
     for _ in 0..arguments.runs {
         let window = Duration::from_secs(arguments.paced_seconds.min(10));
@@ -125,6 +124,8 @@ fn network(arguments: &Arguments) -> Result<()> {
         report.push("proved_reads_per_second", proved.per_second);
         report.push("proof_bytes", proved.proof_bytes);
     }
+    // Last, since it leaves work behind.
+    measure_overload(&network, arguments, &mut report)?;
     let (height, _) = network.head(0)?;
     network.ensure_agreement(height).context("the nodes agree after the load")?;
     let text = report.finish()?;

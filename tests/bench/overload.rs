@@ -1,17 +1,18 @@
 //! Ten times of what the network can take: what is still done, how long it takes, and what is refused.
 //!
-//! Every client offers its members' writes again and again, without waiting when it is refused, several requests in one
-//! packet. The clients share the machine with the nodes, and what they take of it the nodes do not have.
+//! Every client offers its members' writes again and again, without waiting when it is refused, from an address of its
+//! own and over hundreds of connections, so that a node always has thousands of requests before it. The clients share
+//! the machine with the nodes, and what they take of it the nodes do not have.
 
 use anyhow::{Context, Result, ensure};
 use aval_machine::testkit::Party;
-use aval_tests::network::Network;
+use aval_tests::network::{Network, connect};
 use aval_types::TransactionId;
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::load::{self, Load};
@@ -21,8 +22,8 @@ const REVISION: u64 = 1 << 40;
 
 /// Clients, spread over the nodes.
 const CLIENTS: usize = 32;
-/// Requests that a client sends before it reads the answers.
-const PIPELINED: usize = 16;
+/// Connections of a client: a node lets one address have no more than 512.
+const CONNECTIONS: usize = 340;
 
 /// What a run came to.
 pub(crate) struct Overload {
@@ -60,7 +61,7 @@ pub(crate) fn run(network: &Network, load: Load, length: Duration) -> Result<Ove
     let revision = AtomicU64::new(REVISION);
     let (members, mut height) = load.into_members();
     let (mut latencies_ms, mut finalized) = (Vec::new(), 0_u64);
-    let started = Instant::now();
+    let (ready, mut started) = (Barrier::new(CLIENTS + 1), Instant::now());
     let health_ms = std::thread::scope(|scope| -> Result<Vec<f64>> {
         let per_client = members.len().div_ceil(CLIENTS);
         let mut members = members.into_iter();
@@ -73,11 +74,14 @@ pub(crate) fn run(network: &Network, load: Load, length: Duration) -> Result<Ove
                     stop: &stop,
                     counts: &counts,
                     accepted: &accepted,
+                    ready: &ready,
                 };
                 scope.spawn(move || client.offer(index, own))
             })
             .collect();
         let watching = scope.spawn(|| watch(network, &stop));
+        ready.wait();
+        started = Instant::now();
         while started.elapsed() < length {
             for (id, _) in load::next_block(network, &mut height)? {
                 let mut accepted = lock(&accepted);
@@ -143,58 +147,76 @@ struct Client<'run> {
     stop: &'run AtomicBool,
     counts: &'run Counts,
     accepted: &'run Accepted,
+    /// Passed when every client has made its connections and its first writes.
+    ready: &'run Barrier,
 }
 
 impl Client<'_> {
     fn offer(self, index: usize, members: Vec<Party>) -> Result<()> {
         let mut offers: Vec<Offer> = members.into_iter().map(|member| self.next(member)).collect();
         let address = self.network.api_address(index % self.network.size());
-        let mut stream = BufReader::new(TcpStream::connect(address)?);
+        let own = u8::try_from(2 + index)?;
+        let open = |_| connect(address, own).map(BufReader::new);
+        let streams = (0..CONNECTIONS).map(open).collect::<Result<Vec<_>>>();
+        // One that failed must not keep the others waiting.
+        self.ready.wait();
+        let mut streams = streams?;
         while !self.stop.load(Ordering::SeqCst) {
             self.renew(&mut offers);
             let mut open = offers.iter_mut().filter(|offer| !offer.is_taken);
             loop {
-                let mut round: Vec<&mut Offer> = open.by_ref().take(PIPELINED).collect();
+                let mut round: Vec<&mut Offer> = open.by_ref().take(CONNECTIONS).collect();
                 if round.is_empty() || self.stop.load(Ordering::SeqCst) {
                     break;
                 }
-                self.send(&mut stream, &mut round)?;
+                self.send(&mut streams, &mut round)?;
             }
         }
         Ok(())
     }
 
-    /// Sends several requests at once and reads their answers.
-    fn send(self, stream: &mut BufReader<TcpStream>, round: &mut [&mut Offer]) -> Result<()> {
-        let packet: Vec<u8> = round.iter().flat_map(|offer| offer.request.iter().copied()).collect();
-        stream.get_mut().write_all(&packet)?;
-        for offer in round {
-            self.counts.offered.fetch_add(1, Ordering::Relaxed);
-            match status(stream)? {
-                202 => {
-                    offer.is_taken = true;
-                    let mut accepted = lock(self.accepted);
-                    if !accepted.early.remove(&offer.id) {
-                        accepted.since.insert(offer.id, Instant::now());
-                    }
+    /// Sends a request over each connection, and then reads the answers.
+    fn send(self, streams: &mut [BufReader<TcpStream>], round: &mut [&mut Offer]) -> Result<()> {
+        for (stream, offer) in streams.iter_mut().zip(round.iter()) {
+            stream.get_mut().write_all(&offer.request)?;
+        }
+        for (stream, offer) in streams.iter_mut().zip(round.iter_mut()) {
+            self.read_answer(stream, offer)?;
+        }
+        // All take their turn: a node closes connections that say nothing.
+        streams.rotate_left(round.len());
+        Ok(())
+    }
+
+    fn read_answer(self, stream: &mut BufReader<TcpStream>, offer: &mut Offer) -> Result<()> {
+        self.counts.offered.fetch_add(1, Ordering::Relaxed);
+        match status(stream)? {
+            202 => {
+                offer.is_taken = true;
+                let mut accepted = lock(self.accepted);
+                if !accepted.early.remove(&offer.id) {
+                    accepted.since.insert(offer.id, Instant::now());
                 }
-                429 | 503 => drop(self.counts.refused.fetch_add(1, Ordering::Relaxed)),
-                other => anyhow::bail!("a write was answered with {other}"),
             }
+            429 | 503 => drop(self.counts.refused.fetch_add(1, Ordering::Relaxed)),
+            // This node has not executed the member's write before this one yet: offered again in the next round.
+            409 => {}
+            other => anyhow::bail!("a write was answered with {other}"),
         }
         Ok(())
     }
 
     /// Whose write is final has another one.
     fn renew(self, offers: &mut [Offer]) {
-        let taken = offers.iter_mut().filter(|offer| offer.is_taken);
-        let is_final = |offer: &&mut Offer| !lock(self.accepted).since.contains_key(&offer.id);
-        let done: Vec<&mut Offer> = taken.filter(is_final).collect();
-        if done.is_empty() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let under_way = lock(self.accepted);
+        let is_done = |offer: &&mut Offer| offer.is_taken && !under_way.since.contains_key(&offer.id);
+        let done: Vec<&mut Offer> = offers.iter_mut().filter(is_done).collect();
+        drop(under_way);
         for offer in done {
             *offer = self.next(offer.member.clone());
+        }
+        if offers.iter().all(|offer| offer.is_taken) {
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 

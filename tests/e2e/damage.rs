@@ -5,6 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use aval_machine::testkit::Party;
+use aval_tests::files;
 use aval_tests::network::{Network, PATIENCE};
 use aval_tests::process::eventually;
 use std::collections::BTreeMap;
@@ -47,20 +48,6 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 /// What kind of file it is, so that one of each is damaged and not all: the last part of the name in the ledger's
@@ -134,11 +121,7 @@ fn says_what_to_do(sentence: &str, home: &Path) -> bool {
 fn a_damaged_file_is_named_or_mended_and_nothing_wrong_is_ever_served() -> Result<()> {
     let is_soak = std::env::var_os("AVAL_SOAK_SECONDS").is_some();
     let mut network = Network::start(208)?;
-    network.finalize(0, &network.kit.create_registry())?;
-    let mut companies: Vec<Party> = (0..6).map(|number| network.kit.company(number)).collect();
-    for company in &companies {
-        network.finalize(0, &company.create_with(&network.kit, &network.kit.membership(company)))?;
-    }
+    let mut companies = network.enrol_members(0..6)?;
     // Restarts leave tables on disk, and not only the log of RocksDB.
     for revision in 2..4 {
         network.stop(VICTIM)?;
@@ -151,7 +134,7 @@ fn a_damaged_file_is_named_or_mended_and_nothing_wrong_is_ever_served() -> Resul
     }
     network.stop(VICTIM)?;
     let (home, sound) = (network.home(VICTIM), network.folder().join("sound"));
-    copy(&home, &sound)?;
+    files::copy(&home, &sound)?;
     let (mut seen, mut outcomes) = (BTreeMap::new(), Vec::new());
     for file in ["ledger", "engine"]
         .iter()
@@ -165,7 +148,7 @@ fn a_damaged_file_is_named_or_mended_and_nothing_wrong_is_ever_served() -> Resul
                 continue;
             }
             std::fs::remove_dir_all(&home)?;
-            copy(&sound, &home)?;
+            files::copy(&sound, &home)?;
             damage.to(&home.join(&name))?;
             let (height, _) = network.head(0)?;
             let outcome =
@@ -186,7 +169,7 @@ fn a_damaged_file_is_named_or_mended_and_nothing_wrong_is_ever_served() -> Resul
     println!("{}", outcomes.join("\n"));
     ensure!(outcomes.len() >= 8, "so few files?");
     std::fs::remove_dir_all(&home)?;
-    copy(&sound, &home)?;
+    files::copy(&sound, &home)?;
     network.start_node(VICTIM)?;
     std::thread::sleep(Duration::from_millis(100));
     let (height, _) = network.head(0)?;

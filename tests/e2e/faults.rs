@@ -12,23 +12,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Companies with a DID and a live grant.
-fn members(network: &Network, numbers: std::ops::Range<u64>) -> Result<Vec<Party>> {
-    let kit = &network.kit;
-    network.finalize(0, &kit.create_registry()).context("the registry")?;
-    let client = network.client(0)?;
-    let companies: Vec<Party> = numbers.map(|number| kit.company(number)).collect();
-    let mut pending = Vec::new();
-    for company in &companies {
-        let credential = kit.membership(company);
-        pending.push(client.submit(&company.create_with(kit, &credential))?);
-    }
-    for id in pending {
-        ensure!(matches!(client.wait(id, PATIENCE)?, TransactionStatus::Final { .. }), "{id} is not final");
-    }
-    Ok(companies)
-}
-
 /// Submits one update of each company to a node.
 fn update_all(
     network: &Network,
@@ -62,7 +45,7 @@ fn wait_final(network: &Network, node: usize, ids: &[TransactionId]) -> Result<(
 #[test]
 fn a_validator_killed_under_load_catches_up_to_the_same_roots() -> Result<()> {
     let mut network = Network::start(201)?;
-    let mut companies = members(&network, 0..40)?;
+    let mut companies = network.enrol_members(0..40)?;
     let mut submitted = Vec::new();
     for round in 0..6 {
         submitted.extend(update_all(&network, &mut companies, round % 3, 100 + round as u64)?);
@@ -92,7 +75,7 @@ fn validators_killed_in_turn_under_load_lose_nothing() -> Result<()> {
     let seconds = std::env::var("AVAL_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let (started, length) = (Instant::now(), Duration::from_secs(seconds));
     let mut network = Network::start(205)?;
-    let mut companies = members(&network, 0..20)?;
+    let mut companies = network.enrol_members(0..20)?;
     let (mut kills, mut revision) = (0, 1000);
     while kills < network.size() || started.elapsed() < length {
         let victim = kills % network.size();
@@ -115,7 +98,7 @@ fn validators_killed_in_turn_under_load_lose_nothing() -> Result<()> {
 #[test]
 fn with_two_validators_dead_nothing_finalizes_and_nothing_is_lost_when_one_returns() -> Result<()> {
     let mut network = Network::start(202)?;
-    let mut companies = members(&network, 0..10)?;
+    let mut companies = network.enrol_members(0..10)?;
     network.kill(2);
     network.kill(3);
     // A block whose votes were under way may still become final; after that the ledger stands still.
@@ -137,7 +120,7 @@ fn with_two_validators_dead_nothing_finalizes_and_nothing_is_lost_when_one_retur
 #[test]
 fn all_validators_killed_at_once_resume_where_they_were() -> Result<()> {
     let mut network = Network::start(203)?;
-    let mut companies = members(&network, 0..10)?;
+    let mut companies = network.enrol_members(0..10)?;
     let ids = update_all(&network, &mut companies, 1, 3)?;
     wait_final(&network, 1, &ids)?;
     let (height, _) = network.head(1)?;
@@ -159,7 +142,7 @@ fn all_validators_killed_at_once_resume_where_they_were() -> Result<()> {
 fn a_validator_stops_in_order_when_told_to() -> Result<()> {
     let mut network = Network::start(204)?;
     network.stop(3)?;
-    let mut companies = members(&network, 0..2)?;
+    let mut companies = network.enrol_members(0..2)?;
     let ids = update_all(&network, &mut companies, 0, 2)?;
     wait_final(&network, 0, &ids)
 }
@@ -224,7 +207,7 @@ fn a_full_disk_stops_its_node_with_a_clear_sentence_and_it_goes_on_when_there_is
         network.start_node(index)?;
     }
     network.wait_ready()?;
-    let mut companies = members(&network, 0..40)?;
+    let mut companies = network.enrol_members(0..40)?;
     disk.fill()?;
     let mut submitted = Vec::new();
     let mut revision = 50;
@@ -288,7 +271,7 @@ fn a_wall_clock_that_jumps_an_hour_ahead_and_back_stops_nobody_else_and_its_node
         network.start_node(index)?;
     }
     network.wait_ready()?;
-    let mut companies = members(&network, 0..6)?;
+    let mut companies = network.enrol_members(0..6)?;
     for (revision, offset) in (60..).zip(["+3600", "-3600", "+0"]) {
         set(offset)?;
         restart_after_jump(&mut network, 3)?;

@@ -28,11 +28,7 @@ fn start(seed: u64, validators: usize) -> Result<(Network, Vec<Party>)> {
         network.start_node(index)?;
     }
     network.wait_ready()?;
-    network.finalize(0, &network.kit.create_registry()).context("the registry")?;
-    let members: Vec<Party> = (0..4).map(|number| network.kit.company(number)).collect();
-    for member in &members {
-        network.finalize(0, &member.create_with(&network.kit, &network.kit.membership(member)))?;
-    }
+    let members = network.enrol_members(0..4)?;
     Ok((network, members))
 }
 

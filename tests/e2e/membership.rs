@@ -1,17 +1,15 @@
 //! The set of validators changes while the network runs and is written to: nobody is restarted, nothing differs.
 
 use anyhow::{Context, Result, ensure};
-use aval_client::{NodeClient, TransactionStatus};
-use aval_machine::testkit::{Credential, Kit, Options, Party};
-use aval_tests::network::{Network, PATIENCE, consecutive_ports};
+use aval_client::TransactionStatus;
+use aval_machine::testkit::Options;
+use aval_tests::network::{Enrolled, Network, PATIENCE, consecutive_ports, finalize_by};
 use aval_tests::process::eventually;
+use aval_tests::writers::Writers;
+use aval_types::NodeKind;
 use aval_types::governance::Change;
 use aval_types::parameters::{ParametersChange, ValidatorChange};
-use aval_types::{NodeKind, SubmittedTransaction};
 use serde_json::Value;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const EPOCH_BLOCKS: u64 = 15;
@@ -27,27 +25,12 @@ fn short_epochs(options: &mut Options) {
     options.parameters.validators.service_level_percent = 0;
 }
 
-/// A node that is not in the genesis file.
-struct Newcomer {
-    credential: Credential,
-    key: String,
-    index: usize,
-}
-
-/// Gets an operator onto the ledger, registers its node, and starts it.
-fn join(network: &mut Network, number: u64, kind: NodeKind, region: &str) -> Result<Newcomer> {
-    let operator = network.kit.company(1_000 + number);
-    let credential = network.kit.credential(&operator, &["member", "observer", "operator"]);
-    network.finalize(0, &operator.create_with(&network.kit, &credential)).context("the operator")?;
-    let port = consecutive_ports(1)?;
-    let mut node = network.kit.registration(&operator, number, kind, ("public", region));
-    node.addresses = vec![([127, 0, 0, 1], port).into()];
-    let key = node.key.to_multikey();
-    network.finalize(0, &operator.register(&network.kit, node)).context("the node")?;
-    let index = network.add_node(&network.kit.node_key(number), port)?;
-    network.start_node(index)?;
-    network.wait_node_ready(index)?;
-    Ok(Newcomer { credential, key, index })
+/// Registers a node, and starts it.
+fn join(network: &mut Network, number: u64, kind: NodeKind, region: &str) -> Result<Enrolled> {
+    let newcomer = network.enrol_node(number, kind, region)?;
+    network.start_node(newcomer.index)?;
+    network.wait_node_ready(newcomer.index)?;
+    Ok(newcomer)
 }
 
 /// The keys of the set, and the epoch, as a node has them.
@@ -72,56 +55,6 @@ fn admits(network: &Network, index: usize, key: &str) -> Result<bool> {
     Ok(peers.iter().any(|peer| peer["key"] == key))
 }
 
-/// Members who replace their documents again and again, on a thread of their own.
-struct Writers {
-    is_over: Arc<AtomicBool>,
-    written: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
-}
-
-impl Writers {
-    /// Starts to write to these nodes. `kit` is the network's, a second time.
-    fn start(kit: Kit, clients: Vec<NodeClient>, mut members: Vec<Party>) -> Self {
-        let (is_over, written) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let (stop, count) = (is_over.clone(), written.clone());
-        let thread = std::thread::spawn(move || {
-            for revision in 10.. {
-                for (number, member) in members.iter_mut().enumerate() {
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let before = member.clone();
-                    let update = member.update(&kit, kit.document(member, revision));
-                    match finalize_by(&clients[number % clients.len()], &update) {
-                        Ok(_) => {
-                            count.fetch_add(1, Ordering::Relaxed);
-                        }
-                        // A node that has not yet committed the version below refuses; it is sent again.
-                        Err(_) => *member = before,
-                    }
-                }
-            }
-        });
-        Self { is_over, written, thread }
-    }
-
-    /// Stops, and says how many writes became final.
-    fn stop(self) -> Result<u64> {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow::anyhow!("the writers panicked"))?;
-        Ok(self.written.load(Ordering::Relaxed))
-    }
-}
-
-/// Submits a transaction and returns the height of the block that it is in.
-fn finalize_by(client: &NodeClient, submitted: &SubmittedTransaction) -> Result<u64> {
-    let id = client.submit(submitted)?;
-    match client.wait(id, PATIENCE)? {
-        TransactionStatus::Final { height, .. } => Ok(height),
-        other => anyhow::bail!("{id} is {other:?}"),
-    }
-}
-
 /// What revoking a validator's credential came to.
 struct Cut {
     blocks_to_disconnection: u64,
@@ -131,7 +64,7 @@ struct Cut {
 }
 
 /// Revokes the credential of a newcomer's operator and measures what follows on the `honest` nodes.
-fn revoke(network: &Network, newcomer: &Newcomer, honest: &[usize]) -> Result<Cut> {
+fn revoke(network: &Network, newcomer: &Enrolled, honest: &[usize]) -> Result<Cut> {
     let started = Instant::now();
     let revoked_at = finalize_by(&network.client(0)?, &network.kit.revoke(&newcomer.credential))?;
     let mut blocks_to_disconnection = 0;
@@ -187,23 +120,13 @@ fn one_of_a_region(network: &Network, size: u32) -> Result<()> {
 
 /// Four validators with short epochs, members that write, and what writes.
 fn start(seed: u64) -> Result<(Network, Writers)> {
-    let mut chosen = None;
-    let mut network = Network::prepare(seed, |options| {
-        short_epochs(options);
-        chosen = Some(options.clone());
-    })?;
+    let mut network = Network::prepare(seed, short_epochs)?;
     for index in 0..network.size() {
         network.start_node(index)?;
     }
     network.wait_ready()?;
-    network.finalize(0, &network.kit.create_registry()).context("the registry")?;
-    let members: Vec<Party> = (0..8).map(|number| network.kit.company(number)).collect();
-    for member in &members {
-        network.finalize(0, &member.create_with(&network.kit, &network.kit.membership(member)))?;
-    }
-    let mut kit = Kit::with(chosen.context("the options")?);
-    kit.now_s = network.kit.now_s;
-    let writers = Writers::start(kit, vec![network.client(0)?, network.client(1)?], members);
+    let members = network.enrol_members(0..8)?;
+    let writers = Writers::start(&network, &[0, 1], members)?;
     Ok((network, writers))
 }
 

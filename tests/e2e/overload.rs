@@ -3,30 +3,21 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use aval_client::TransactionStatus;
-use aval_tests::network::{Network, PATIENCE};
+use aval_tests::network::{Network, PATIENCE, connect};
 use aval_types::SubmittedTransaction;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longest time in which an answer about the node itself must come while others do their worst, on a loaded machine.
 const RESPONSIVE: Duration = Duration::from_secs(10);
 
-/// A connection from one of the addresses of this machine: 127.0.0.`last`.
-fn connect(to: SocketAddr, last: u8) -> Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)).into())?;
-    socket.connect_timeout(&to.into(), Duration::from_secs(10))?;
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_secs(15)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(15)))?;
-    Ok(stream)
-}
+/// How long a refusal for want of room takes at least.
+const REFUSED_PAUSE: Duration = Duration::from_millis(900);
 
 /// Sends bytes on a fresh connection and gives what comes back until it is closed or silent.
 fn exchange(to: SocketAddr, bytes: &[u8]) -> Result<String> {
@@ -191,6 +182,7 @@ fn offer(agent: &ureq::Agent, url: &str, submitted: &SubmittedTransaction, tally
     let body = submitted.to_body();
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
+        let asked = Instant::now();
         let mut response = agent.post(url).header("Content-Type", "application/json").send(&body[..])?;
         let status = response.status().as_u16();
         let may_come_back = response.headers().contains_key("retry-after");
@@ -205,6 +197,8 @@ fn offer(agent: &ureq::Agent, url: &str, submitted: &SubmittedTransaction, tally
             _ => bail!("{status}: {text}"),
         };
         ensure!(may_come_back, "{status} without Retry-After");
+        // Who asks again at once has been made to wait already.
+        ensure!(asked.elapsed() >= REFUSED_PAUSE, "{status} after {:?}", asked.elapsed());
     }
     bail!("never taken in")
 }

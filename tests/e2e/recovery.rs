@@ -1,18 +1,16 @@
 //! Joining by a snapshot, backups, restoring, and checking a folder, with real processes while work goes on.
 
 use anyhow::{Context, Result, ensure};
-use aval_machine::testkit::{Kit, Options, Party};
-use aval_tests::network::{Network, PATIENCE, consecutive_ports};
+use aval_machine::testkit::{Options, Party};
+use aval_tests::network::{Network, PATIENCE};
 use aval_tests::process::{eventually, program};
+use aval_tests::writers::Writers;
 use aval_types::NodeKind;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 const EPOCH_BLOCKS: u64 = 15;
@@ -40,72 +38,16 @@ fn succeeded(output: &Output) -> Result<Value> {
 }
 
 /// Four validators that offer a snapshot at the end of every second epoch, and members on the ledger.
-struct Stage {
-    network: Network,
-    kit: Arc<Kit>,
-    members: Vec<Party>,
-}
-
-fn start(seed: u64) -> Result<Stage> {
-    let mut chosen = None;
-    let mut network = Network::prepare(seed, |options| {
-        short_epochs(options);
-        chosen = Some(options.clone());
-    })?;
+fn start(seed: u64) -> Result<(Network, Vec<Party>)> {
+    let mut network = Network::prepare(seed, short_epochs)?;
     for index in 0..network.size() {
         network
             .configure(index, |config| config["ledger"] = json!({ "snapshotHeights": 2 * EPOCH_BLOCKS }))?;
         network.start_node(index)?;
     }
     network.wait_ready()?;
-    network.finalize(0, &network.kit.create_registry()).context("the registry")?;
-    let members: Vec<Party> = (0..8).map(|number| network.kit.company(number)).collect();
-    for member in &members {
-        network.finalize(0, &member.create_with(&network.kit, &network.kit.membership(member)))?;
-    }
-    let mut kit = Kit::with(chosen.context("the options")?);
-    kit.now_s = network.kit.now_s;
-    Ok(Stage { network, kit: Arc::new(kit), members })
-}
-
-/// Writes to node 0 until it is told to stop.
-struct Writer {
-    is_over: Arc<AtomicBool>,
-    thread: JoinHandle<u64>,
-}
-
-impl Stage {
-    fn write(&self) -> Result<Writer> {
-        let is_over = Arc::<AtomicBool>::default();
-        let (stop, kit, client) = (is_over.clone(), self.kit.clone(), self.network.client(0)?);
-        let mut members = self.members.clone();
-        let thread = std::thread::spawn(move || {
-            let mut written = 0;
-            for revision in 10.. {
-                for member in &mut members {
-                    if stop.load(Ordering::Relaxed) {
-                        return written;
-                    }
-                    let before = member.clone();
-                    let update = member.update(&kit, kit.document(member, revision));
-                    let accepted = client.submit(&update).and_then(|id| client.wait(id, PATIENCE));
-                    match accepted {
-                        Ok(_) => written += 1,
-                        Err(_) => *member = before,
-                    }
-                }
-            }
-            written
-        });
-        Ok(Writer { is_over, thread })
-    }
-}
-
-impl Writer {
-    fn stop(self) -> Result<u64> {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow::anyhow!("the writer panicked"))
-    }
+    let members = network.enrol_members(0..8)?;
+    Ok((network, members))
 }
 
 /// Hands requests on to a node, and changes a byte of each chunk.
@@ -142,23 +84,11 @@ fn lie(mut client: TcpStream, target: SocketAddr) -> Result<()> {
 }
 
 /// Registers an observer, and lays out its folder.
-fn add_observer(network: &mut Network, number: u64) -> Result<usize> {
-    let operator = network.kit.company(1_000 + number);
-    let credential = network.kit.credential(&operator, &["member", "observer", "operator"]);
-    network.finalize(0, &operator.create_with(&network.kit, &credential)).context("the operator")?;
-    let port = consecutive_ports(1)?;
-    let mut node = network.kit.registration(&operator, number, NodeKind::Observer, ("public", "north"));
-    node.addresses = vec![([127, 0, 0, 1], port).into()];
-    network.finalize(0, &operator.register(&network.kit, node)).context("the node")?;
-    network.add_node(&network.kit.node_key(number), port)
-}
-
 #[test]
 fn a_node_joins_by_a_snapshot_under_load_past_a_liar_and_through_kills() -> Result<()> {
-    let mut stage = start(401)?;
-    let observer = add_observer(&mut stage.network, 1)?;
-    let writer = stage.write()?;
-    let network = &mut stage.network;
+    let (mut network, members) = start(401)?;
+    let observer = network.enrol_node(1, NodeKind::Observer, "north")?.index;
+    let writers = Writers::start(&network, &[0], members.clone())?;
     network.wait_height(0, 2 * EPOCH_BLOCKS + 2)?;
     eventually("a snapshot is offered", PATIENCE, || {
         let list = network.get(0, "/v1/snapshots")?;
@@ -177,13 +107,13 @@ fn a_node_joins_by_a_snapshot_under_load_past_a_liar_and_through_kills() -> Resu
     let log = network.log(observer)?;
     ensure!(log.contains("the snapshot is installed"), "{log}");
     ensure!(log.contains("it lies") && log.contains("(proof.state)"), "the liar was not noticed: {log}");
-    let written = writer.stop()?;
+    let written = writers.stop()?;
     ensure!(written > 0, "nothing was written");
     let (height, _) = network.head(0)?;
     network.ensure_agreement(height)?;
     // What it answers verifies from genesis.
     let verifying = network.verifying(observer)?;
-    verifying.did_record(&stage.members[0].did)?.value.context("the DID is on the ledger")?;
+    verifying.did_record(&members[0].did)?.value.context("the DID is on the ledger")?;
     // A whole epoch later it is still in step, and its folder is sound, as are the others'.
     network.wait_height(observer, height + EPOCH_BLOCKS + 1)?;
     for index in [observer, 0] {
@@ -197,9 +127,8 @@ fn a_node_joins_by_a_snapshot_under_load_past_a_liar_and_through_kills() -> Resu
 
 #[test]
 fn a_validator_restored_from_an_old_backup_follows_first_and_never_contradicts_itself() -> Result<()> {
-    let mut stage = start(402)?;
-    let writer = stage.write()?;
-    let network = &mut stage.network;
+    let (mut network, members) = start(402)?;
+    let writers = Writers::start(&network, &[0], members)?;
     network.wait_height(1, EPOCH_BLOCKS)?;
     // While everybody runs: one of another node, and one of its own.
     let folder = network.folder().to_owned();
@@ -242,7 +171,7 @@ fn a_validator_restored_from_an_old_backup_follows_first_and_never_contradicts_i
     network.kill(2);
     let (height, _) = network.head(0)?;
     network.wait_height(0, height + EPOCH_BLOCKS)?;
-    ensure!(writer.stop()? > 0, "nothing was written");
+    ensure!(writers.stop()? > 0, "nothing was written");
     for index in [0, 1] {
         let faults = network.get(index, "/v1/faults")?;
         ensure!(faults["faults"].as_array().is_some_and(Vec::is_empty), "{faults}");
@@ -255,9 +184,8 @@ fn a_validator_restored_from_an_old_backup_follows_first_and_never_contradicts_i
 
 #[test]
 fn a_backup_is_restored_to_a_height_and_a_damaged_one_is_refused() -> Result<()> {
-    let mut stage = start(403)?;
-    stage.write()?.stop()?;
-    let network = &mut stage.network;
+    let (mut network, members) = start(403)?;
+    Writers::start(&network, &[0], members)?.stop()?;
     network.wait_height(0, EPOCH_BLOCKS)?;
     let backup = network.folder().join("backup");
     for index in 0..4 {

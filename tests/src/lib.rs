@@ -3,9 +3,11 @@
 //!
 //! Nothing here reaches into a program: a test sees what an operator, a wallet or an attacker would see.
 
+pub mod files;
 pub mod hosts;
 pub mod network;
 pub mod people;
 pub mod process;
+pub mod writers;
 
 use proptest as _;

@@ -8,11 +8,12 @@ use aval_client::{
 };
 use aval_codec::b64u;
 use aval_did::SigningKey;
-use aval_machine::testkit::{Kit, Options};
-use aval_types::{SubmittedTransaction, TransactionId};
+use aval_machine::testkit::{Credential, Kit, Options, Party};
+use aval_types::{NodeKind, SubmittedTransaction, TransactionId};
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub fn now_s() -> u64 {
 pub struct Network {
     /// The genesis, and all keys of those in it.
     pub kit: Kit,
+    options: Options,
     folder: TempDir,
     nodes: Vec<Option<Running>>,
     api_ports: Vec<u16>,
@@ -57,7 +59,7 @@ impl Network {
         let mut options =
             Options { seed, time_s: now_s() - 60, port: consecutive_ports(4)?, ..Options::default() };
         change(&mut options);
-        let mut kit = Kit::with(options);
+        let mut kit = Kit::with(options.clone());
         kit.now_s = now_s();
         let folder = tempfile::tempdir().context("a folder for the network")?;
         std::fs::write(folder.path().join("genesis.json"), kit.genesis_bytes())?;
@@ -80,7 +82,16 @@ impl Network {
             admin_ports.push(admin_port);
         }
         let nodes = api_ports.iter().map(|_| None).collect();
-        Ok(Self { kit, folder, nodes, api_ports, admin_ports, hosts: None, environment: BTreeMap::new() })
+        Ok(Self {
+            kit,
+            options,
+            folder,
+            nodes,
+            api_ports,
+            admin_ports,
+            hosts: None,
+            environment: BTreeMap::new(),
+        })
     }
 
     /// Lays out the folders of validators that run on a host each, without starting any.
@@ -93,6 +104,46 @@ impl Network {
         })?;
         network.hosts = Some(Hosts::new(seed, &network.api_ports)?);
         Ok(network)
+    }
+
+    /// The same genesis and keys once more, for another thread.
+    pub fn kit_again(&self) -> Kit {
+        let mut kit = Kit::with(self.options.clone());
+        kit.now_s = self.kit.now_s;
+        kit
+    }
+
+    /// Makes the status registry and companies with a DID and a live grant.
+    pub fn enrol_members(&self, numbers: std::ops::Range<u64>) -> Result<Vec<Party>> {
+        self.finalize(0, &self.kit.create_registry()).context("the registry")?;
+        let client = self.client(0)?;
+        let members: Vec<Party> = numbers.map(|number| self.kit.company(number)).collect();
+        let mut pending = Vec::new();
+        for member in &members {
+            let create = member.create_with(&self.kit, &self.kit.membership(member));
+            pending.push(client.submit(&create).context("a member")?);
+        }
+        for id in pending {
+            ensure!(
+                matches!(client.wait(id, PATIENCE)?, TransactionStatus::Final { .. }),
+                "{id} is not final"
+            );
+        }
+        Ok(members)
+    }
+
+    /// Gets an operator onto the ledger, registers its node, and lays out the node's folder without starting it.
+    pub fn enrol_node(&mut self, number: u64, kind: NodeKind, region: &str) -> Result<Enrolled> {
+        let operator = self.kit.company(5_000_000 + number);
+        let credential = self.kit.credential(&operator, &["member", "observer", "operator"]);
+        self.finalize(0, &operator.create_with(&self.kit, &credential)).context("the operator")?;
+        let port = consecutive_ports(1)?;
+        let mut node = self.kit.registration(&operator, number, kind, ("public", region));
+        node.addresses = vec![([127, 0, 0, 1], port).into()];
+        let key = node.key.to_multikey();
+        self.finalize(0, &operator.register(&self.kit, node)).context("the node")?;
+        let index = self.add_node(&self.kit.node_key(number), port)?;
+        Ok(Enrolled { credential, key, index })
     }
 
     /// The hosts that the nodes run on.
@@ -320,6 +371,36 @@ impl Network {
         ensure!(digests.windows(2).all(|pair| pair[0] == pair[1]), "nodes differ at {height}: {digests:?}");
         Ok(())
     }
+}
+
+/// A node that is not in the genesis file.
+pub struct Enrolled {
+    /// Its operator's.
+    pub credential: Credential,
+    /// Its network key, as a multikey.
+    pub key: String,
+    /// Its place among the nodes.
+    pub index: usize,
+}
+
+/// Submits a transaction and returns the height of the block that it is in.
+pub fn finalize_by(client: &NodeClient, submitted: &SubmittedTransaction) -> Result<u64> {
+    let id = client.submit(submitted)?;
+    match client.wait(id, PATIENCE)? {
+        TransactionStatus::Final { height, .. } => Ok(height),
+        other => anyhow::bail!("{id} is {other:?}"),
+    }
+}
+
+/// A connection from one of the addresses of this machine: 127.0.0.`last`.
+pub fn connect(to: SocketAddr, last: u8) -> Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)).into())?;
+    socket.connect_timeout(&to.into(), Duration::from_secs(10))?;
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(15)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(15)))?;
+    Ok(stream)
 }
 
 fn write_key(home: &Path, key: &SigningKey) -> Result<()> {

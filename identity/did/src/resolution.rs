@@ -2,6 +2,7 @@
 //!
 //! This module reads requests and writes answers; finding the record of a version is the resolver's work.
 
+mod accept;
 mod options;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DidDocument, DidRecord, VersionId};
 
+pub use accept::Accept;
 pub use options::{ResolutionOptions, VersionSelector, parse_identifier};
 pub use time::{format_time_ms, parse_time};
 

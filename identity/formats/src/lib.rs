@@ -11,6 +11,7 @@
 //! | [`json`], [`jcs`] | strict reading, RFC 8785 |
 //! | [`data_integrity`] | securing and verifying with the Data Integrity cryptosuites; proof sets and chains |
 //! | [`jose`] | `vc+jwt`, `vp+jwt`, JWT VC 1.1, SD-JWT with key binding |
+//! | [`cose`] | `vc+cose`, `vp+cose` and what other tokens in COSE need |
 //! | [`vcdm`] | the rules of VCDM 2.0 and 1.1 |
 //! | [`status`] | status lists of both standards, and which index a credential gets |
 //! | [`verifier`] | the one strict entry point for whoever relies on a credential |
@@ -25,6 +26,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod cose;
 pub mod data_integrity;
 pub mod document;
 mod error;
@@ -41,5 +43,6 @@ pub mod verifier;
 mod tests;
 
 pub use aval_credential::date;
+pub use aval_linked_data::Contexts;
 pub use error::FormatError;
 pub use key::{KeyType, Signer, SigningKey, VerificationKey};

@@ -2,7 +2,8 @@
 //! or in the metadata it leads to, must not make the wallet knock at doors inside its own network.
 
 use crate::OpenIdError;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use aval_codec::address::is_public;
+use std::net::IpAddr;
 use url::{Host, Url};
 
 const URL_BYTES_MAX: usize = 2048;
@@ -82,16 +83,6 @@ enum Place {
     Loopback,
 }
 
-/// Whether an address is neither of this machine nor of a private network. For what a name resolves to, which is the
-/// caller's business: [`UrlPolicy`] sees the text of a URL alone.
-pub fn is_public(address: IpAddr) -> bool {
-    let place = match address {
-        IpAddr::V4(address) => place_of_v4(address),
-        IpAddr::V6(address) => place_of_v6(address),
-    };
-    place == Place::Public
-}
-
 /// Where a URL leads, as far as its text tells.
 fn place(url: &Url) -> Place {
     match url.host() {
@@ -99,38 +90,19 @@ fn place(url: &Url) -> Place {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
             if name == "localhost" || name.ends_with(".localhost") { Place::Loopback } else { Place::Public }
         }
-        Some(Host::Ipv4(address)) => place_of_v4(address),
-        Some(Host::Ipv6(address)) => place_of_v6(address),
+        Some(Host::Ipv4(address)) => place_of(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => place_of(IpAddr::V6(address)),
         None => Place::Private,
     }
 }
 
-fn place_of_v4(address: Ipv4Addr) -> Place {
-    if address.is_loopback() {
-        return Place::Loopback;
+/// As [`is_public`] says; what is neither public nor this machine is private.
+fn place_of(address: IpAddr) -> Place {
+    match address.to_canonical() {
+        address if address.is_loopback() => Place::Loopback,
+        address if is_public(address) => Place::Public,
+        _ => Place::Private,
     }
-    let shared = address.octets()[0] == 100 && (64..128).contains(&address.octets()[1]);
-    let private = address.is_private()
-        || address.is_link_local()
-        || address.is_unspecified()
-        || address.is_broadcast()
-        || address.is_multicast()
-        || shared;
-    if private { Place::Private } else { Place::Public }
-}
-
-fn place_of_v6(address: Ipv6Addr) -> Place {
-    if let IpAddr::V4(mapped) = IpAddr::V6(address).to_canonical() {
-        return place_of_v4(mapped);
-    }
-    if address.is_loopback() {
-        return Place::Loopback;
-    }
-    let private = address.is_unspecified()
-        || address.is_multicast()
-        || address.is_unique_local()
-        || address.is_unicast_link_local();
-    if private { Place::Private } else { Place::Public }
 }
 
 #[cfg(test)]

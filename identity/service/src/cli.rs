@@ -3,7 +3,7 @@
 //! Data goes to stdout as JSON, talk to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 4 unauthorized, 5 not found, 6
 //! try later.
 
-use crate::issuer;
+use crate::{issuer, resolver};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -25,6 +25,9 @@ enum Service {
     /// Issues credentials over OpenID4VCI and revokes them on the ledger
     #[command(subcommand)]
     Issuer(issuer::cli::Command),
+    /// Resolves DIDs, and registers them on the ledger
+    #[command(subcommand)]
+    Resolver(resolver::cli::Command),
 }
 
 fn filter(text: &str) -> Result<String, String> {
@@ -39,6 +42,7 @@ pub fn run() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let done = match cli.service {
         Service::Issuer(command) => command.run(),
+        Service::Resolver(command) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@
 //! - [`VerifiedEvents`] reads what the ledger changes, over reconnects and restarts, each event proven.
 //! - [`AdminClient`] speaks to a node's interface for its operator.
 //! - [`TrustNode`] is the explicit other way.
+//! - [`web`] asks other hosts, whose names came from strangers.
 //!
 //! Everything blocks; a program that must not runs it on a thread of its own. Requests are bounded in time and size
 //! and are never redirected. [`ClientError`] keeps three kinds of "no" apart: decided by the ledger, wrongly answered
@@ -22,6 +23,7 @@ mod node;
 mod resolution;
 mod trust;
 mod verified;
+pub mod web;
 
 pub use accreditation::{AccreditationAnswer, AccreditationQuestion, AccreditationVerdict};
 pub use admin::{AdminClient, AdminIdentity};

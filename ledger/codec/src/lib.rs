@@ -1,5 +1,5 @@
 //! Encodings that everything of Aval shares: hashes with domain tags, base64url, strict JSON, RFC 6962 Merkle lists
-//! and fixed-width binary.
+//! and fixed-width binary; and the rule that tells public network addresses from others.
 //!
 //! This is the lowest crate. It does no I/O, reads no clock, uses no floating point and keeps no state; every
 //! function is a pure function of its arguments, so that all nodes on all machines get the same bytes. Input of any
@@ -11,6 +11,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod address;
 pub mod b64u;
 pub mod binary;
 mod hash;

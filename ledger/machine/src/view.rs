@@ -50,19 +50,19 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
     }
 
     pub(crate) fn did(&self, did: &Did) -> Result<Option<DidRecord>, StateError> {
-        self.value(state_key::did(did))
+        self.value(&state_key::did(did))
     }
 
     pub(crate) fn grant(&self, id: &GrantId) -> Result<Option<GrantRecord>, StateError> {
-        self.value(state_key::grant(id))
+        self.value(&state_key::grant(id))
     }
 
     pub(crate) fn accreditation(&self, did: &Did) -> Result<Option<AccreditationRecord>, StateError> {
-        self.shared(state_key::accreditation(did))
+        self.shared(&state_key::accreditation(did))
     }
 
     pub(crate) fn schema(&self, schema: &SchemaHash) -> Result<Option<SchemaRecord>, StateError> {
-        self.value(state_key::schema(schema))
+        self.value(&state_key::schema(schema))
     }
 
     /// The schemas that a publisher has in force for a type.
@@ -71,51 +71,51 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
         credential_type: &str,
         publisher: &Did,
     ) -> Result<SchemasInForce, StateError> {
-        Ok(self.value(state_key::schemas(credential_type, publisher))?.unwrap_or_default())
+        Ok(self.value(&state_key::schemas(credential_type, publisher))?.unwrap_or_default())
     }
 
     pub(crate) fn anchor(&self, commitment: &Commitment) -> Result<Option<AnchorRecord>, StateError> {
-        self.value(state_key::anchor(commitment))
+        self.value(&state_key::anchor(commitment))
     }
 
     pub(crate) fn registry(&self, id: &RegistryId) -> Result<Option<RegistryRecord>, StateError> {
-        self.shared(state_key::registry(id))
+        self.shared(&state_key::registry(id))
     }
 
     pub(crate) fn list(&self, uri: &str) -> Result<Option<ListRecord>, StateError> {
-        self.shared(state_key::list(uri))
+        self.shared(&state_key::list(uri))
     }
 
     pub(crate) fn node(&self, key: &PublicKey) -> Result<Option<NodeRecord>, StateError> {
         match key_bytes(key) {
-            Some(key) => self.value(state_key::node(&key)),
+            Some(key) => self.value(&state_key::node(&key)),
             None => Ok(None),
         }
     }
 
     pub(crate) fn proposal(&self, id: &TransactionId) -> Result<Option<ProposalRecord>, StateError> {
-        self.value(state_key::proposal(id))
+        self.value(&state_key::proposal(id))
     }
 
     pub(crate) fn open_proposals(&self) -> Result<Vec<OpenProposal>, StateError> {
-        Ok(self.value(state_key::PROPOSALS.to_owned())?.unwrap_or_default())
+        Ok(self.value(state_key::PROPOSALS)?.unwrap_or_default())
     }
 
     pub(crate) fn agenda(&self, height: u64) -> Result<Vec<TransactionId>, StateError> {
-        Ok(self.value(state_key::agenda(height))?.unwrap_or_default())
+        Ok(self.value(&state_key::agenda(height))?.unwrap_or_default())
     }
 
     pub(crate) fn upgrade(&self) -> Result<Option<Upgrade>, StateError> {
-        self.value(state_key::UPGRADE.to_owned())
+        self.value(state_key::UPGRADE)
     }
 
     pub(crate) fn hold(&self, id: &TransactionId) -> Result<Option<HoldRecord>, StateError> {
-        self.value(state_key::hold(id))
+        self.value(&state_key::hold(id))
     }
 
     pub(crate) fn denial(&self, target: &Target) -> Result<Option<DenialRecord>, StateError> {
         match state_key::denial(target) {
-            Some(key) => self.value(key),
+            Some(key) => self.value(&key),
             None => Ok(None),
         }
     }
@@ -126,19 +126,19 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
     }
 
     pub(crate) fn nodes(&self) -> Result<Vec<PublicKey>, StateError> {
-        Ok(self.value(state_key::NODES.to_owned())?.unwrap_or_default())
+        Ok(self.value(state_key::NODES)?.unwrap_or_default())
     }
 
     pub(crate) fn validators(&self) -> Result<Vec<ValidatorEntry>, StateError> {
-        Ok(self.value(state_key::VALIDATORS.to_owned())?.unwrap_or_default())
+        Ok(self.value(state_key::VALIDATORS)?.unwrap_or_default())
     }
 
     pub(crate) fn participation(&self) -> Result<Option<Participation>, StateError> {
-        self.value(state_key::PARTICIPATION.to_owned())
+        self.value(state_key::PARTICIPATION)
     }
 
     pub(crate) fn parameters(&self) -> Result<Parameters, StateError> {
-        let parameters = self.value(state_key::PARAMETERS.to_owned())?;
+        let parameters = self.value(state_key::PARAMETERS)?;
         parameters.ok_or_else(|| StateError::damaged(state_key::PARAMETERS, "it is missing"))
     }
 
@@ -155,11 +155,11 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
     }
 
     /// A value that many ask for.
-    fn shared<T>(&self, key: String) -> Result<Option<T>, StateError>
+    fn shared<T>(&self, key: &str) -> Result<Option<T>, StateError>
     where
         T: DeserializeOwned + Any + Clone + Send + Sync,
     {
-        self.remembered(&key.clone(), || self.value(key))
+        self.remembered(key, || self.value(key))
     }
 
     fn remembered<T>(&self, key: &str, read: impl FnOnce() -> Result<T, StateError>) -> Result<T, StateError>
@@ -180,12 +180,12 @@ impl<'state, S: StateRead + ?Sized> View<'state, S> {
 
     /// The rules wrote every value themselves, so plain serde reads it back; anything else is damage of this node's
     /// state.
-    fn value<T: DeserializeOwned>(&self, key: String) -> Result<Option<T>, StateError> {
-        match self.bytes(&key)? {
+    fn value<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StateError> {
+        match self.bytes(key)? {
             None => Ok(None),
             Some(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(value) => Ok(Some(value)),
-                Err(error) => Err(StateError::damaged(&key, error)),
+                Err(error) => Err(StateError::damaged(key, error)),
             },
         }
     }

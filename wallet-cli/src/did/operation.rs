@@ -140,7 +140,7 @@ impl PartialTransaction {
     fn of(unsigned: &UnsignedTransaction, keys: &[&SigningKey]) -> Result<Self, WalletError> {
         let mut signatures = Vec::new();
         for key in keys {
-            let made = unsigned.signatures(key).map_err(not_built)?;
+            let made = unsigned.signatures(*key).map_err(not_built)?;
             signatures.extend(made.iter().map(|signature| PartialSignature {
                 protected: b64u::encode(signature.header()),
                 signature: b64u::encode(signature.bytes()),

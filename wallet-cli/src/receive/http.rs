@@ -1,16 +1,13 @@
 //! HTTP for OpenID4VCI: sends what `aval-openid` asks for, to URLs that it has checked. No redirects, bounded
 //! answers, and no name that leads to this machine or into its network.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::Duration;
 
-use aval_openid::url_rules::is_public;
+use aval_client::web::PublicOnly;
 use aval_openid::{HttpRequest, HttpResponse, Method};
 use ureq::Agent;
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::DefaultConnector;
 
 use crate::error::WalletError;
 
@@ -50,7 +47,7 @@ impl Http {
                 .user_agent(concat!("aval-wallet/", env!("CARGO_PKG_VERSION")))
         };
         let direct = config().proxy(None).build().new_agent();
-        let resolver = PublicOnly(DefaultResolver::default());
+        let resolver: PublicOnly = PublicOnly::default();
         Self { agent: Agent::with_parts(config().build(), DefaultConnector::default(), resolver), direct }
     }
 
@@ -113,28 +110,6 @@ impl Http {
     }
 }
 
-/// Looks names up, and refuses those of which any address is in the wallet's own network: whoever made the offer chose
-/// the name, and may have it lead anywhere.
-#[derive(Debug)]
-struct PublicOnly<R>(R);
-
-impl<R: Resolver> Resolver for PublicOnly<R> {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let addresses = self.0.resolve(uri, config, timeout)?;
-        // With a proxy it is the proxy that is looked up here, which the user has chosen.
-        if config.proxy().is_some() || addresses.iter().all(|address| is_public(address.ip())) {
-            return Ok(addresses);
-        }
-        let reason = "its name leads to this machine or into a private network";
-        Err(ureq::Error::Io(io::Error::new(io::ErrorKind::PermissionDenied, reason)))
-    }
-}
-
 /// Whom a URL belongs to, for messages: never its path or query, which may hold a code.
 fn place(url: &str) -> String {
     url::Url::parse(url).map_or_else(|_| "the issuer".to_owned(), |url| url.origin().ascii_serialization())
@@ -147,44 +122,5 @@ fn is_loopback(url: &str) -> bool {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::{SocketAddr, TcpListener};
-
-    /// A name service that somebody else controls.
-    #[derive(Debug)]
-    struct Lying(Vec<SocketAddr>);
-
-    impl Resolver for Lying {
-        fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-            let mut addresses = self.empty();
-            self.0.iter().for_each(|address| addresses.push(*address));
-            Ok(addresses)
-        }
-    }
-
-    #[test]
-    fn a_name_that_leads_into_the_own_network_is_not_asked() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let here = listener.local_addr().unwrap();
-        let public: SocketAddr = "203.0.113.7:443".parse().unwrap();
-        for lie in [vec![here], vec![public, here], vec!["10.0.0.1:443".parse().unwrap()]] {
-            let config = Agent::config_builder().proxy(None).build();
-            let resolver = PublicOnly(Lying(lie));
-            let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
-            let error = agent.get("https://issuer.example/").call().unwrap_err();
-            assert!(matches!(&error, ureq::Error::Io(io) if io.kind() == io::ErrorKind::PermissionDenied));
-            assert!(error.to_string().contains("private network"), "{error}");
-        }
-        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        // The same name at a public address would be asked.
-        let uri = Uri::from_static("https://issuer.example/");
-        let config = Agent::config_builder().proxy(None).build();
-        assert!(PublicOnly(Lying(vec![public])).resolve(&uri, &config, NextTimeout::default()).is_ok());
     }
 }

@@ -22,12 +22,12 @@ use aval_sealed::{FORMAT, Header, Magic, SealError, SealingKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+pub use aval_sealed::KeyDerivation;
 pub use contents::{
     Contents, Counters, DidState, Entropy, Holder, OperationKind, PendingOperation, StoredCredential,
     StoredDid, StoredKey, StoredTransaction, TransactionState,
 };
 pub use passphrase::{Passphrase, PassphraseSource};
-pub use aval_sealed::KeyDerivation;
 
 const MAGIC: Magic = b"aval-vault";
 

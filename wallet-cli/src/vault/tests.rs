@@ -115,7 +115,8 @@ fn a_file_with_any_bit_changed_is_refused() {
     for bit in 0..whole.len() * 8 {
         let mut changed = whole.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        let refused = matches!(Header::parse(MAGIC, &changed), Err(SealError::Damaged(_) | SealError::Newer(_)));
+        let refused =
+            matches!(Header::parse(MAGIC, &changed), Err(SealError::Damaged(_) | SealError::Newer(_)));
         assert!(refused, "bit {bit}");
     }
 }

@@ -6,20 +6,33 @@
 //! [`crate::document::ControllerDocument`]. A document is verified when each of its proofs is.
 
 mod proof;
+pub(crate) mod selective;
 mod suite;
 
 pub use proof::{Expected, Proof, ProofOptions};
+pub use selective::derive;
 pub use suite::Suite;
 
 use crate::key::{base58, multibase};
 use crate::{FormatError, Signer, VerificationKey};
+use aval_linked_data::Contexts;
 use serde_json::{Map, Value};
 
 /// Most proofs of one document.
 pub const PROOFS_MAX: usize = 16;
 
-/// The document with one more proof.
+/// The document with one more proof, by the contexts that ship inside.
 pub fn secure(document: &Value, options: &ProofOptions, signer: &dyn Signer) -> Result<Value, FormatError> {
+    secure_with(Contexts::shipped(), document, options, signer)
+}
+
+/// As [`secure`], with more contexts.
+pub fn secure_with(
+    contexts: &Contexts,
+    document: &Value,
+    options: &ProofOptions,
+    signer: &dyn Signer,
+) -> Result<Value, FormatError> {
     let members = object(document)?;
     options.suite.check_key(&signer.public())?;
     let mut proof = options.to_members()?;
@@ -30,9 +43,14 @@ pub fn secure(document: &Value, options: &ProofOptions, signer: &dyn Signer) -> 
     }
     let proofs = proofs_of(members)?;
     let unsecured = unsecured(members, &previous(&proofs, &proof)?);
-    let message = suite::hash_data(options.suite, &unsecured, &proof, signer.public().kind())?;
-    proof.insert("proofValue".to_owned(), Value::String(multibase(signer.sign(&message)?)));
-    // A context in the proof of a document that has the same is said twice; the suites want it all the same.
+    let value = if options.suite == Suite::EcdsaSd2023 {
+        selective::base_proof(contexts, unsecured, &proof, &options.mandatory_pointers, signer)?
+    } else {
+        let kind = signer.public().kind();
+        let message = suite::hash_data(contexts, options.suite, unsecured, &proof, kind)?;
+        multibase(signer.sign(&message)?)
+    };
+    proof.insert("proofValue".to_owned(), Value::String(value));
     let mut secured = members.clone();
     let mut all: Vec<Value> = proofs.into_iter().cloned().collect();
     all.push(Value::Object(proof));
@@ -56,6 +74,16 @@ pub fn proofs(document: &Value) -> Result<Vec<Proof<'_>>, FormatError> {
 /// Whether this proof, which must be one of the document's, was made with this key over this document and, in a chain,
 /// over the proofs that it names. Says nothing about dates, purpose, challenge and domain: see [`Proof::check`].
 pub fn verify_proof(document: &Value, proof: &Value, key: &VerificationKey) -> Result<(), FormatError> {
+    verify_proof_with(Contexts::shipped(), document, proof, key)
+}
+
+/// As [`verify_proof`], with more contexts.
+pub fn verify_proof_with(
+    contexts: &Contexts,
+    document: &Value,
+    proof: &Value,
+    key: &VerificationKey,
+) -> Result<(), FormatError> {
     let members = object(document)?;
     let read = Proof::read(proof)?;
     read.suite.check_key(key)?;
@@ -73,6 +101,9 @@ pub fn verify_proof(document: &Value, proof: &Value, key: &VerificationKey) -> R
         }
     }
     let value = value.as_ref().and_then(Value::as_str).unwrap_or_default();
+    if read.suite == Suite::EcdsaSd2023 {
+        return selective::verify(contexts, unsecured, &config, value, key);
+    }
     let length = key.kind().signature_bytes();
     if value.len() > 2 * length {
         return Err(FormatError::Proof("the proof value has a wrong length"));
@@ -81,7 +112,7 @@ pub fn verify_proof(document: &Value, proof: &Value, key: &VerificationKey) -> R
     if signature.len() != length {
         return Err(FormatError::Proof("the proof value has a wrong length"));
     }
-    let message = suite::hash_data(read.suite, &unsecured, &config, key.kind())?;
+    let message = suite::hash_data(contexts, read.suite, unsecured, &config, key.kind())?;
     key.verify(&message, &signature, "proof")
 }
 

@@ -30,6 +30,8 @@ pub struct ProofOptions {
     pub nonce: Option<String>,
     /// The proofs of the document that this one builds on.
     pub previous_proof: Vec<String>,
+    /// For selective disclosure: JSON pointers to what the holder must always show.
+    pub mandatory_pointers: Vec<String>,
 }
 
 impl ProofOptions {
@@ -46,6 +48,7 @@ impl ProofOptions {
             domain: Vec::new(),
             nonce: None,
             previous_proof: Vec::new(),
+            mandatory_pointers: Vec::new(),
         }
     }
 

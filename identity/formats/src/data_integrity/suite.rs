@@ -1,7 +1,7 @@
 //! The cryptosuites: what is hashed, with what, for which keys.
 
 use crate::{FormatError, KeyType, VerificationKey, jcs};
-use aval_linked_data::Hash;
+use aval_linked_data::{Contexts, Hash};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384};
 
@@ -16,17 +16,20 @@ pub enum Suite {
     EcdsaRdfc2019,
     /// ECDSA over canonical JSON, P-256 and P-384.
     EcdsaJcs2019,
+    /// ECDSA over single statements, P-256: the holder chooses what to show.
+    EcdsaSd2023,
     /// The proof type before cryptosuites had names. Verified, and made only for those who know nothing newer.
     Ed25519Signature2020,
 }
 
 impl Suite {
     /// All of them.
-    pub const ALL: [Suite; 5] = [
+    pub const ALL: [Suite; 6] = [
         Suite::EddsaRdfc2022,
         Suite::EddsaJcs2022,
         Suite::EcdsaRdfc2019,
         Suite::EcdsaJcs2019,
+        Suite::EcdsaSd2023,
         Suite::Ed25519Signature2020,
     ];
 
@@ -37,6 +40,7 @@ impl Suite {
             Suite::EddsaJcs2022 => "eddsa-jcs-2022",
             Suite::EcdsaRdfc2019 => "ecdsa-rdfc-2019",
             Suite::EcdsaJcs2019 => "ecdsa-jcs-2019",
+            Suite::EcdsaSd2023 => "ecdsa-sd-2023",
             Suite::Ed25519Signature2020 => "Ed25519Signature2020",
         }
     }
@@ -57,6 +61,7 @@ impl Suite {
             Suite::EddsaRdfc2022 | Suite::EddsaJcs2022 | Suite::Ed25519Signature2020 => {
                 key.kind() == KeyType::Ed25519
             }
+            Suite::EcdsaSd2023 => key.kind() == KeyType::P256,
             Suite::EcdsaRdfc2019 | Suite::EcdsaJcs2019 => key.kind() != KeyType::Ed25519,
         };
         if fits { Ok(()) } else { Err(FormatError::Algorithm("proof")) }
@@ -65,25 +70,34 @@ impl Suite {
 
 /// What is signed: the hash of the proof's configuration, then that of the document.
 pub(super) fn hash_data(
+    contexts: &Contexts,
     suite: Suite,
-    unsecured: &Map<String, Value>,
+    unsecured: Map<String, Value>,
     config: &Map<String, Value>,
     kind: KeyType,
 ) -> Result<Vec<u8>, FormatError> {
     let (config, document) = if suite.is_jcs() {
-        (jcs::canonicalize_object(config)?, jcs::canonicalize_object(unsecured)?)
+        (jcs::canonicalize_object(config)?, jcs::canonicalize_object(&unsecured)?)
     } else {
         let hash = if kind == KeyType::P384 { Hash::Sha384 } else { Hash::Sha256 };
-        let mut config = config.clone();
-        if let Some(context) = unsecured.get("@context") {
-            config.insert("@context".to_owned(), context.clone());
-        }
-        let canonical = |members: Map<String, Value>| {
-            aval_linked_data::canonicalize(&Value::Object(members), hash).map(String::into_bytes)
-        };
-        (canonical(config)?, canonical(unsecured.clone())?)
+        let config = canonical_config(contexts, unsecured.get("@context"), config, hash)?;
+        (config, contexts.canonicalize(&Value::Object(unsecured), hash)?.into_bytes())
     };
     Ok([digest(kind, &config), digest(kind, &document)].concat())
+}
+
+/// The canonical statements of a proof's configuration, which is read by the contexts of its document.
+pub(super) fn canonical_config(
+    contexts: &Contexts,
+    context: Option<&Value>,
+    config: &Map<String, Value>,
+    hash: Hash,
+) -> Result<Vec<u8>, FormatError> {
+    let mut config = config.clone();
+    if let Some(context) = context {
+        config.insert("@context".to_owned(), context.clone());
+    }
+    Ok(contexts.canonicalize(&Value::Object(config), hash)?.into_bytes())
 }
 
 fn digest(kind: KeyType, bytes: &[u8]) -> Vec<u8> {

@@ -11,7 +11,7 @@ pub use envelope::{VC_JWT, VP_JWT, read_credential, read_presentation, sign_cred
 pub use jwt_vc::{ClaimsOf11, read_credential_1_1, read_presentation_1_1};
 
 use crate::json::{self, Limits};
-use crate::{FormatError, KeyType, Signer, VerificationKey};
+use crate::{FormatError, KeyType, Signer, VerificationKey, jcs};
 use aval_codec::b64u;
 use serde_json::{Map, Value};
 
@@ -147,9 +147,8 @@ pub fn sign(
     let mut header = header.clone();
     header.insert("alg".to_owned(), signer.public().algorithm().into());
     header.insert("typ".to_owned(), typ.into());
-    let encode = |members: &Map<String, Value>| {
-        serde_json::to_vec(members).map(b64u::encode).map_err(|error| FormatError::malformed("claims", error))
-    };
+    // Canonical, so that the same claims are the same token in every build.
+    let encode = |members: &Map<String, Value>| jcs::canonicalize_object(members).map(b64u::encode);
     let signing_input = format!("{}.{}", encode(&header)?, encode(payload)?);
     let signature = signer.sign(signing_input.as_bytes())?;
     Ok(format!("{signing_input}.{}", b64u::encode(signature)))

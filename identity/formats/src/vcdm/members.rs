@@ -4,7 +4,6 @@ use super::Version;
 use crate::FormatError;
 use aval_codec::b64u;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 /// Most entries of a member that is looked at.
 pub(super) const ENTRIES_MAX: usize = 64;
@@ -167,8 +166,8 @@ pub(super) fn attachments(members: &Map<String, Value>, version: Version) -> Res
     resources(members)
 }
 
-/// `relatedResource` (VCDM 2.0 section 5.3). A digest of a resource that ships inside is compared with it; others are for
-/// whoever retrieves them.
+/// `relatedResource` (VCDM 2.0 section 5.3). A digest of a resource whose own is published is compared with that; others
+/// are for whoever retrieves them.
 fn resources(members: &Map<String, Value>) -> Result<(), FormatError> {
     let mut ids = Vec::new();
     for resource in objects(members, "relatedResource", Rule::RESOURCE)? {
@@ -188,9 +187,8 @@ fn resources(members: &Map<String, Value>) -> Result<(), FormatError> {
         if sri.is_none() && multibase.is_none() {
             return Err(Rule::RESOURCE.broken());
         }
-        if let Some(content) = aval_linked_data::shipped(id)
-            && !(sri.is_none_or(|sri| is_sri_of(sri, content))
-                && multibase.is_none_or(|digest| is_multihash_of(digest, content)))
+        if !sri.is_none_or(|sri| may_be_sri_of(sri, id))
+            || !multibase.is_none_or(|digest| may_be_multihash_of(digest, id))
         {
             return Err(Rule::RESOURCE.broken());
         }
@@ -198,22 +196,24 @@ fn resources(members: &Map<String, Value>) -> Result<(), FormatError> {
     Ok(())
 }
 
-/// Subresource Integrity: `<algorithm>-<base64>`.
-fn is_sri_of(sri: &str, content: &str) -> bool {
+/// Subresource Integrity, `<algorithm>-<base64>`: false if it is malformed, or another digest than the published one of
+/// the resource.
+fn may_be_sri_of(sri: &str, url: &str) -> bool {
     let Some((algorithm, digest)) = sri.split_once('-') else { return false };
     // Issuers write both alphabets of base64.
     let digest = digest.trim_end_matches('=').replace('+', "-").replace('/', "_");
-    let expected = match algorithm {
-        "sha256" => Sha256::digest(content).to_vec(),
-        "sha384" => Sha384::digest(content).to_vec(),
-        "sha512" => Sha512::digest(content).to_vec(),
+    let Ok(digest) = b64u::decode(&digest) else { return false };
+    let length = match algorithm {
+        "sha256" => 32,
+        "sha384" => 48,
+        "sha512" => 64,
         _ => return false,
     };
-    digest == b64u::encode(expected)
+    digest.len() == length && is_published(url, algorithm, &digest)
 }
 
 /// A multihash in multibase: `u` (base64url) or `z` (base58btc) before the code of the hash, its length and the hash.
-fn is_multihash_of(text: &str, content: &str) -> bool {
+fn may_be_multihash_of(text: &str, url: &str) -> bool {
     if text.len() > 128 {
         return false;
     }
@@ -223,9 +223,15 @@ fn is_multihash_of(text: &str, content: &str) -> bool {
         _ => None,
     };
     match bytes.as_deref() {
-        Some([0x12, 32, digest @ ..]) => digest == Sha256::digest(content).as_slice(),
-        Some([0x20, 48, digest @ ..]) => digest == Sha384::digest(content).as_slice(),
-        Some([0x13, 64, digest @ ..]) => digest == Sha512::digest(content).as_slice(),
+        Some([0x12, 32, digest @ ..]) if digest.len() == 32 => is_published(url, "sha256", digest),
+        Some([0x20, 48, digest @ ..]) if digest.len() == 48 => is_published(url, "sha384", digest),
+        Some([0x13, 64, digest @ ..]) => digest.len() == 64,
         _ => false,
     }
+}
+
+/// False if the resource is one whose digest is published, and it is another.
+fn is_published(url: &str, algorithm: &str, digest: &[u8]) -> bool {
+    let hex = || digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    aval_linked_data::known_digest(url, algorithm).is_none_or(|known| known == hex())
 }

@@ -262,7 +262,8 @@ async fn create_offer(
 
 async fn usable_template(office: &Office, id: &str) -> Result<TemplateRow, Problem> {
     let missing = || Problem::not_found("there is no such template in use");
-    let template = office.issuer.records().template(id).await?.filter(|template| template.retired_s.is_none());
+    let template =
+        office.issuer.records().template(id).await?.filter(|template| template.retired_s.is_none());
     let template = template.ok_or_else(missing)?;
     // Another instance may have made it a moment ago.
     office.issuer.follow_templates().await?;
@@ -314,7 +315,8 @@ async fn list(State(office): State<Office>, query: Query<IssuanceQuery>) -> Resu
                 link.append_pair(name, value);
             }
         }
-        link.append_pair("fromS", &query.from_s.to_string()).append_pair("untilS", &query.until_s.to_string());
+        link.append_pair("fromS", &query.from_s.to_string())
+            .append_pair("untilS", &query.until_s.to_string());
         link.append_pair("cursor", &cursor).append_pair("limit", &page.limit.to_string());
         format!("/issuances?{}", link.finish())
     });
@@ -518,7 +520,10 @@ async fn retire_template(
     (status = 200, description = "Subjects; the header `Link` leads to more", body = [Subject]),
     (status = 400, description = "The query cannot be read", body = Problem),
     (status = 401, description = "The token is missing or wrong", body = Problem)))]
-async fn list_subjects(State(office): State<Office>, query: Query<SubjectQuery>) -> Result<Response, Problem> {
+async fn list_subjects(
+    State(office): State<Office>,
+    query: Query<SubjectQuery>,
+) -> Result<Response, Problem> {
     let Query(query) = query;
     let page = Page::new(query.limit)?;
     let after = query.cursor.unwrap_or_default();
@@ -539,7 +544,10 @@ async fn list_subjects(State(office): State<Office>, query: Query<SubjectQuery>)
     responses((status = 200, description = "The subject", body = Subject),
     (status = 401, description = "The token is missing or wrong", body = Problem),
     (status = 404, description = "There is no such subject", body = Problem)))]
-async fn show_subject(State(office): State<Office>, Path(id): Path<String>) -> Result<Json<Subject>, Problem> {
+async fn show_subject(
+    State(office): State<Office>,
+    Path(id): Path<String>,
+) -> Result<Json<Subject>, Problem> {
     let missing = || Problem::not_found("there is no such subject");
     let row = office.issuer.records().subject(&id).await?.ok_or_else(missing)?;
     let claims = claims_of(&row.claims)?;

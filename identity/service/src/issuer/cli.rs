@@ -223,7 +223,11 @@ impl Command {
             }
             Self::Key(KeyCommand::Activate { home, method }) => {
                 let method = method.trim_start_matches('#');
-                ask(&Home(home.home), &format!("/keys/{method}/activate"), &Call::Post(serde_json::Value::Null))
+                ask(
+                    &Home(home.home),
+                    &format!("/keys/{method}/activate"),
+                    &Call::Post(serde_json::Value::Null),
+                )
             }
         }
     }
@@ -237,8 +241,9 @@ fn print(value: &impl serde::Serialize) -> Result<(), Fault> {
 
 /// Works on the records themselves, so that the first operator needs no other.
 fn operator(command: OperatorCommand) -> Result<(), Fault> {
-    let (OperatorCommand::Add { home, .. } | OperatorCommand::List { home } | OperatorCommand::Remove { home, .. }) =
-        &command;
+    let (OperatorCommand::Add { home, .. }
+    | OperatorCommand::List { home }
+    | OperatorCommand::Remove { home, .. }) = &command;
     let home = Home(home.home.clone());
     let config = Config::read(&home)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -270,9 +275,9 @@ async fn change_operators(records: &Records, command: OperatorCommand) -> Result
         }
         OperatorCommand::List { .. } => {
             let rows = records.operators().await?;
-            let shown = rows.iter().map(|row| {
-                serde_json::json!({ "name": row.name, "role": row.role, "createdS": row.created_s })
-            });
+            let shown = rows.iter().map(
+                |row| serde_json::json!({ "name": row.name, "role": row.role, "createdS": row.created_s }),
+            );
             print(&shown.collect::<Vec<_>>())
         }
         OperatorCommand::Remove { name, .. } => {

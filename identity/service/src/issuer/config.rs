@@ -199,11 +199,7 @@ impl Config {
     /// Where the private keys are.
     pub fn key_source(&self, home: &Home) -> Source {
         let path = if self.keys.passphrase_file.is_some() { home.sealed_keys() } else { home.keys() };
-        Source {
-            path,
-            passphrase_file: self.keys.passphrase_file.clone(),
-            module: self.keys.module.clone(),
-        }
+        Source { path, passphrase_file: self.keys.passphrase_file.clone(), module: self.keys.module.clone() }
     }
 
     /// The path of the public URL: empty, or with a slash in front and none behind.

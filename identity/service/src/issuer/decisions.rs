@@ -198,19 +198,27 @@ impl Issuer {
     }
 
     /// Checks that the ledger accredits the issuer for a type and roles now.
-    pub(super) async fn check_accreditation(&self, credential_type: &str, wanted: &BTreeSet<String>) -> Result<(), Problem> {
+    pub(super) async fn check_accreditation(
+        &self,
+        credential_type: &str,
+        wanted: &BTreeSet<String>,
+    ) -> Result<(), Problem> {
         let asked = credential_type.to_owned();
         let accredited = blocking(&self.ledger, move |ledger| ledger.accredited_roles(&asked)).await?;
         match wanted.iter().find(|role| !accredited.contains(role)) {
-            Some(role) => Err(Problem::invalid(format!(
-                "the ledger does not accredit this issuer for the role {role}"
-            ))),
+            Some(role) => {
+                Err(Problem::invalid(format!("the ledger does not accredit this issuer for the role {role}")))
+            }
             None => Ok(()),
         }
     }
 
     /// Checks claims against the schema on the ledger that a template names.
-    async fn check_schema(&self, template: &TemplateRow, subject: &BTreeMap<String, Json>) -> Result<(), Problem> {
+    async fn check_schema(
+        &self,
+        template: &TemplateRow,
+        subject: &BTreeMap<String, Json>,
+    ) -> Result<(), Problem> {
         let Some(urn) = template.schema_id.clone() else { return Ok(()) };
         let record = blocking(&self.ledger, move |ledger| ledger.schema(&urn)).await?;
         let record = record.ok_or_else(|| Problem::invalid("the template's schema is not on the ledger"))?;
@@ -380,7 +388,9 @@ impl Issuer {
             tracing::warn!(code = problem.code, "nothing is issued without an accreditation");
             let (status, error, description) = match problem.status {
                 502 | 503 => (503, "temporarily_unavailable", "the ledger cannot be asked: try again later"),
-                _ => (400, "credential_request_denied", "the issuer is not accredited for this credential now"),
+                _ => {
+                    (400, "credential_request_denied", "the issuer is not accredited for this credential now")
+                }
             };
             ErrorResponse { status, error, description }.into()
         })
@@ -417,10 +427,10 @@ impl Issuer {
             index: entry.index(),
             list: entry.list.clone(),
         });
-        let schema = kind.schema_id.as_ref().map(|id| CredentialSchema {
-            id: id.clone(),
-            kind: CREDENTIAL_SCHEMA_TYPE.to_owned(),
-        });
+        let schema = kind
+            .schema_id
+            .as_ref()
+            .map(|id| CredentialSchema { id: id.clone(), kind: CREDENTIAL_SCHEMA_TYPE.to_owned() });
         let draft = CredentialDraft {
             issuer: self.keys.did().to_string(),
             key_id: key.id().to_owned(),
@@ -474,8 +484,10 @@ impl Kind {
 /// that were made of them are still redeemed.
 fn protocol(config: &Config, templates: &[TemplateRow]) -> Protocol {
     let CredentialConfig { credential_type, display_name, offer_minutes, .. } = &config.credential;
-    let metadata = IssuerMetadata::new(&config.public_url)
-        .with_configuration(credential_type, CredentialConfiguration::vc_sd_jwt(credential_type, display_name));
+    let metadata = IssuerMetadata::new(&config.public_url).with_configuration(
+        credential_type,
+        CredentialConfiguration::vc_sd_jwt(credential_type, display_name),
+    );
     let metadata = templates.iter().fold(metadata, |metadata, template| {
         let configuration =
             CredentialConfiguration::vc_sd_jwt(&template.credential_type, &template.display_name);

@@ -43,7 +43,10 @@ impl Issuer {
         let keys = self.keys().clone();
         let reloaded = tokio::task::spawn_blocking(move || keys.reload()).await;
         if !matches!(reloaded, Ok(Ok(()))) || !self.keys().activate(&method) {
-            tracing::warn!(key = method, "this instance does not have the key that signs; it goes on with its own");
+            tracing::warn!(
+                key = method,
+                "this instance does not have the key that signs; it goes on with its own"
+            );
         }
         Ok(())
     }

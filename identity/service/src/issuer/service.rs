@@ -104,7 +104,8 @@ async fn chores(issuer: Arc<Issuer>) {
             continue;
         }
         next_s = now_s.saturating_add(CHORES_EVERY_S);
-        match issuer.records().lease("chores", &instance, next_s.saturating_add(CHORES_EVERY_S), now_s).await {
+        match issuer.records().lease("chores", &instance, next_s.saturating_add(CHORES_EVERY_S), now_s).await
+        {
             Ok(true) => {
                 issuer.finish_changes().await;
                 if let Err(error) = issuer.records().forget_expired(now_s).await {

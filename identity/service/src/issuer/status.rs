@@ -102,7 +102,11 @@ impl Issuer {
         self.records().want_status(id, purpose, wanted, None).await?;
         let asked = list.clone();
         let prepared = blocking(self.ledger(), move |ledger| {
-            if ledger.is_set(&asked, index)? == value { Ok(None) } else { ledger.change(&asked, index, value).map(Some) }
+            if ledger.is_set(&asked, index)? == value {
+                Ok(None)
+            } else {
+                ledger.change(&asked, index, value).map(Some)
+            }
         });
         let mut by = None;
         if let Some(transaction) = prepared.await? {
@@ -113,7 +117,11 @@ impl Issuer {
                 Ok(()) => Ok(true),
                 // Another request or instance may have been faster; what counts is the bit.
                 Err(error @ LedgerError::Refused { .. }) => {
-                    if ledger.is_set(&asked, index)? == value { Ok(false) } else { Err(error) }
+                    if ledger.is_set(&asked, index)? == value {
+                        Ok(false)
+                    } else {
+                        Err(error)
+                    }
                 }
                 Err(error) => Err(error),
             });

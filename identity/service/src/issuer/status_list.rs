@@ -72,11 +72,18 @@ impl Form {
         let weight = |form: Self| {
             let names: &[&str] = match form {
                 Self::VcJwt => &["application/vc+jwt"],
-                Self::DataIntegrity => &["application/vc", "application/vc+ld+json", "application/ld+json", "application/json"],
+                Self::DataIntegrity => {
+                    &["application/vc", "application/vc+ld+json", "application/ld+json", "application/json"]
+                }
                 Self::TokenJwt => &["application/statuslist+jwt"],
             };
-            let exact = ranges.iter().filter(|(range, _)| names.contains(&range.as_str())).map(|(_, weight)| *weight).max();
-            let of = |wanted: &str| ranges.iter().find(|(range, _)| range == wanted).map(|(_, weight)| *weight);
+            let exact = ranges
+                .iter()
+                .filter(|(range, _)| names.contains(&range.as_str()))
+                .map(|(_, weight)| *weight)
+                .max();
+            let of =
+                |wanted: &str| ranges.iter().find(|(range, _)| range == wanted).map(|(_, weight)| *weight);
             exact.or_else(|| of("application/*")).or_else(|| of("*/*")).unwrap_or_default()
         };
         let mut best = None;
@@ -177,7 +184,8 @@ impl StatusList {
             return Some(kept);
         }
         let looked_at = Instant::now();
-        let same = self.records.generation(&self.uri).await.is_ok_and(|generation| generation == kept.generation);
+        let same =
+            self.records.generation(&self.uri).await.is_ok_and(|generation| generation == kept.generation);
         if same && let Some(kept) = self.kept.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
             kept.looked_at = looked_at;
         }
@@ -256,13 +264,21 @@ impl StatusList {
         Ok(list)
     }
 
-    fn sign(&self, key: &Key, status: &StatusBits, form: Form, now_s: i64) -> Result<SignedList, LedgerError> {
+    fn sign(
+        &self,
+        key: &Key,
+        status: &StatusBits,
+        form: Form,
+        now_s: i64,
+    ) -> Result<SignedList, LedgerError> {
         let failed = |error: &dyn std::fmt::Display| LedgerError::Sign(error.to_string());
         let valid_until_s = now_s.saturating_add(LIFE_S);
         let body = match form {
             Form::VcJwt => {
                 let credential = self.credential(status, now_s, valid_until_s)?;
-                jose::sign_credential(&credential, key.id(), key).map_err(|error| failed(&error))?.into_bytes()
+                jose::sign_credential(&credential, key.id(), key)
+                    .map_err(|error| failed(&error))?
+                    .into_bytes()
             }
             Form::DataIntegrity => {
                 let credential = self.credential(status, now_s, valid_until_s)?;
@@ -279,7 +295,8 @@ impl StatusList {
                 serde_json::to_vec(&secured).map_err(|error| failed(&error))?
             }
             Form::TokenJwt => {
-                let claims = self.token_list(status, now_s, valid_until_s).and_then(|claims| claims.to_json());
+                let claims =
+                    self.token_list(status, now_s, valid_until_s).and_then(|claims| claims.to_json());
                 let claims = claims.map_err(|error| failed(&error))?;
                 let header = jose::key_id_header(key.id());
                 jose::sign(JWT_TYPE, &header, &claims, key).map_err(|error| failed(&error))?.into_bytes()
@@ -296,7 +313,8 @@ impl StatusList {
         let failed = |error: aval_formats::status::StatusError| LedgerError::Sign(error.to_string());
         let mut list = BitstringList::from_bits(&[&self.purpose], status.bits.clone()).map_err(failed)?;
         list.ttl_ms = u64::try_from(MAX_AGE.as_millis()).ok();
-        list.to_credential(&self.uri, self.keys.did().as_str(), &date(from_s)?, &date(until_s)?).map_err(failed)
+        list.to_credential(&self.uri, self.keys.did().as_str(), &date(from_s)?, &date(until_s)?)
+            .map_err(failed)
     }
 
     /// The Token Status List of the registry: 1 is invalid, 2 is suspended (section 7.1).

@@ -202,7 +202,8 @@ impl Source {
                 header.unseal(&key, &bytes).map_err(|error| unusable(path, error))?
             }
         };
-        let text = std::str::from_utf8(&plain).map_err(|_| Fault::failed(format!("{} is not text", path.display())))?;
+        let text = std::str::from_utf8(&plain)
+            .map_err(|_| Fault::failed(format!("{} is not text", path.display())))?;
         Ok(Zeroizing::new(text.to_owned()))
     }
 
@@ -226,7 +227,8 @@ impl Source {
     }
 
     fn module(&self) -> Result<Module, String> {
-        let config = self.module.as_ref().ok_or("it points into a PKCS#11 module, and config.json names none")?;
+        let config =
+            self.module.as_ref().ok_or("it points into a PKCS#11 module, and config.json names none")?;
         Module::open(config)
     }
 

@@ -82,7 +82,8 @@ fn library(path: &PathBuf) -> Result<Pkcs11, String> {
 impl Module {
     /// Loads the library, finds the token and logs in.
     pub fn open(config: &ModuleConfig) -> Result<Self, String> {
-        require_private(&config.pin_file, "write the token's PIN into it").map_err(|fault| fault.to_string())?;
+        require_private(&config.pin_file, "write the token's PIN into it")
+            .map_err(|fault| fault.to_string())?;
         let pin = std::fs::read_to_string(&config.pin_file)
             .map_err(|error| format!("{} cannot be read: {error}", config.pin_file.display()))?;
         let pin = AuthPin::from(pin.lines().next().unwrap_or_default().to_owned());
@@ -96,7 +97,9 @@ impl Module {
             .find(wanted)
             .ok_or_else(|| format!("the PKCS#11 module has no token `{}`", config.token))?;
         let module = Self { opened: Arc::new(Opened { library, slot, session: Mutex::new(None), pin }) };
-        module.with_session(|_| Ok(())).map_err(|error| format!("the PKCS#11 token cannot be used: {error}"))?;
+        module
+            .with_session(|_| Ok(()))
+            .map_err(|error| format!("the PKCS#11 token cannot be used: {error}"))?;
         Ok(module)
     }
 

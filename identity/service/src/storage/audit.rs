@@ -85,7 +85,10 @@ impl Records {
 }
 
 /// Adds a line in the transaction of what it tells of.
-pub(super) async fn log(transaction: &mut Transaction<'static, Any>, entry: &Entry<'_>) -> Result<(), RecordsError> {
+pub(super) async fn log(
+    transaction: &mut Transaction<'static, Any>,
+    entry: &Entry<'_>,
+) -> Result<(), RecordsError> {
     sqlx::query("INSERT INTO audit (time_s, event, subject, operator, detail) VALUES ($1, $2, $3, $4, $5)")
         .bind(entry.time_s)
         .bind(entry.event)

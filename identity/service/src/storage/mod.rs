@@ -97,7 +97,8 @@ impl Records {
             _ => {}
         }
         let unusable = |error: RecordsError| Fault::failed(format!("{}: {error}", path.display()));
-        let options = AnyConnectOptions::from_str(&sqlite_url(path)).map_err(|error| unusable(error.into()))?;
+        let options =
+            AnyConnectOptions::from_str(&sqlite_url(path)).map_err(|error| unusable(error.into()))?;
         let pool = pool().after_connect(|connection, _| {
             Box::pin(async move { connection.execute(PRAGMAS).await.map(|_| ()) })
         });
@@ -117,17 +118,14 @@ impl Records {
         }
         let options = AnyConnectOptions::from_str(url).map_err(unreadable)?;
         let unusable = |error: sqlx::Error| match &error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
-                Fault::try_later(format!("the PostgreSQL database cannot be reached ({error}): is it started?"))
-            }
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Fault::try_later(format!(
+                "the PostgreSQL database cannot be reached ({error}): is it started?"
+            )),
             _ => Fault::failed(format!("the PostgreSQL database cannot be used: {error}")),
         };
         let pool = pool().connect_with(options).await.map_err(unusable)?;
         let migrations = sqlx::migrate!("./migrations/postgres");
-        migrations
-            .run(&pool)
-            .await
-            .map_err(|error| Fault::failed(RecordsError::from(error).to_string()))?;
+        migrations.run(&pool).await.map_err(|error| Fault::failed(RecordsError::from(error).to_string()))?;
         Ok(Self { pool, begin: "BEGIN" })
     }
 
@@ -161,7 +159,13 @@ impl Records {
     }
 
     /// Takes or keeps the lease of a name until a time, Unix seconds; false while another instance holds it.
-    pub async fn lease(&self, name: &str, holder: &str, until_s: i64, now_s: i64) -> Result<bool, RecordsError> {
+    pub async fn lease(
+        &self,
+        name: &str,
+        holder: &str,
+        until_s: i64,
+        now_s: i64,
+    ) -> Result<bool, RecordsError> {
         let taken = sqlx::query(
             "INSERT INTO leases (name, holder, expires_s) VALUES ($1, $2, $3)
              ON CONFLICT (name) DO UPDATE SET holder = $2, expires_s = $3

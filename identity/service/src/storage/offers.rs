@@ -40,7 +40,12 @@ impl fmt::Debug for OfferRow {
 
 impl Records {
     /// Stores a new offer under the hash of its pre-authorized code.
-    pub async fn insert_offer(&self, offer: &OfferRow, code: &str, entry: &Entry<'_>) -> Result<(), RecordsError> {
+    pub async fn insert_offer(
+        &self,
+        offer: &OfferRow,
+        code: &str,
+        entry: &Entry<'_>,
+    ) -> Result<(), RecordsError> {
         let mut transaction = self.begin().await?;
         sqlx::query(
             "INSERT INTO offers (id, code_hash, configuration, subject, session, created_s, expires_s,
@@ -147,11 +152,17 @@ pub(super) async fn spend_nonce(
 
 /// Empties an offer: its claims are in the issuance from now on.
 pub(super) async fn empty(transaction: &mut Transaction<'static, Any>, id: &str) -> Result<(), RecordsError> {
-    sqlx::query("UPDATE offers SET subject = '{}' WHERE id = $1").bind(id).execute(&mut **transaction).await?;
+    sqlx::query("UPDATE offers SET subject = '{}' WHERE id = $1")
+        .bind(id)
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }
 
-pub(super) async fn forget(transaction: &mut Transaction<'static, Any>, now_s: i64) -> Result<(), RecordsError> {
+pub(super) async fn forget(
+    transaction: &mut Transaction<'static, Any>,
+    now_s: i64,
+) -> Result<(), RecordsError> {
     sqlx::query(
         "DELETE FROM offers WHERE expires_s <= $1
          AND NOT EXISTS (SELECT 1 FROM issuances WHERE issuances.offer_id = offers.id)",

@@ -111,8 +111,10 @@ impl Records {
     /// Removes an operator: their token opens nothing from now on. False if there is none of that name.
     pub async fn remove_operator(&self, name: &str, entry: &Entry<'_>) -> Result<bool, RecordsError> {
         let mut transaction = self.begin().await?;
-        let removed =
-            sqlx::query("DELETE FROM operators WHERE name = $1").bind(name).execute(&mut *transaction).await?;
+        let removed = sqlx::query("DELETE FROM operators WHERE name = $1")
+            .bind(name)
+            .execute(&mut *transaction)
+            .await?;
         if removed.rows_affected() == 0 {
             return Ok(false);
         }

@@ -78,7 +78,12 @@ impl Records {
     }
 
     /// Replaces a subject's claims; false if there is none of that id.
-    pub async fn change_subject(&self, id: &str, claims: &str, entry: &Entry<'_>) -> Result<bool, RecordsError> {
+    pub async fn change_subject(
+        &self,
+        id: &str,
+        claims: &str,
+        entry: &Entry<'_>,
+    ) -> Result<bool, RecordsError> {
         let mut transaction = self.begin().await?;
         let changed = sqlx::query("UPDATE subjects SET claims = $1, changed_s = $2 WHERE id = $3")
             .bind(claims)
@@ -115,7 +120,12 @@ impl Records {
     }
 
     /// Subjects whose reference begins with a text, by reference, after one.
-    pub async fn subjects(&self, prefix: &str, after: &str, limit: i64) -> Result<Vec<SubjectRow>, RecordsError> {
+    pub async fn subjects(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<SubjectRow>, RecordsError> {
         let rows = sqlx::query(
             "SELECT * FROM subjects WHERE substr(reference, 1, length($1)) = $1 AND reference > $2
              ORDER BY reference LIMIT $3",
@@ -129,7 +139,11 @@ impl Records {
     }
 
     /// Adds a template; false if there is one of that id.
-    pub async fn add_template(&self, template: &TemplateRow, entry: &Entry<'_>) -> Result<bool, RecordsError> {
+    pub async fn add_template(
+        &self,
+        template: &TemplateRow,
+        entry: &Entry<'_>,
+    ) -> Result<bool, RecordsError> {
         let mut transaction = self.begin().await?;
         let added = sqlx::query(
             "INSERT INTO templates
@@ -179,8 +193,10 @@ impl Records {
 
     /// All templates by id.
     pub async fn templates(&self, limit: i64) -> Result<Vec<TemplateRow>, RecordsError> {
-        let rows =
-            sqlx::query("SELECT * FROM templates ORDER BY id LIMIT $1").bind(limit).fetch_all(&self.pool).await?;
+        let rows = sqlx::query("SELECT * FROM templates ORDER BY id LIMIT $1")
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(template_row).collect()
     }
 }

@@ -77,7 +77,8 @@ impl Records {
 
     /// The issuance that has an index in a list.
     pub async fn issuance_at(&self, list: &str, index: i64) -> Result<Option<String>, RecordsError> {
-        let query = sqlx::query_scalar("SELECT issuance_id FROM status_entries WHERE list = $1 AND list_index = $2");
+        let query =
+            sqlx::query_scalar("SELECT issuance_id FROM status_entries WHERE list = $1 AND list_index = $2");
         Ok(query.bind(list).bind(index).fetch_optional(&self.pool).await?)
     }
 
@@ -213,7 +214,11 @@ async fn insert(transaction: &mut Transaction<'static, Any>, row: &StatusRow) ->
 }
 
 /// The first free index from one on.
-async fn gap(transaction: &mut Transaction<'static, Any>, slot: &Slot, from: i64) -> Result<Option<i64>, RecordsError> {
+async fn gap(
+    transaction: &mut Transaction<'static, Any>,
+    slot: &Slot,
+    from: i64,
+) -> Result<Option<i64>, RecordsError> {
     let query = sqlx::query_scalar(
         "SELECT candidate FROM (SELECT CAST($2 AS BIGINT) AS candidate
            UNION ALL SELECT list_index + 1 FROM status_entries WHERE list = $1 AND list_index >= $2) AS candidates

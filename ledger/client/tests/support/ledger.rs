@@ -120,6 +120,13 @@ impl FakeLedger {
         self.extend(state, Vec::new());
     }
 
+    /// A block in which an entry of the state has another value, whatever the rules say.
+    pub fn insert(&mut self, key: &str, value: Vec<u8>) {
+        let mut state = self.head().state.clone();
+        state.insert(key.to_owned(), value);
+        self.extend(state, Vec::new());
+    }
+
     /// A block after which four others certify.
     pub fn change_validators(&mut self, seed: u8) {
         self.heartbeat();

@@ -61,6 +61,8 @@ pub struct Problem {
     /// Seconds after which to try again.
     #[serde(skip)]
     pub retry_after_s: Option<u32>,
+    #[serde(skip)]
+    is_for_want_of_room: bool,
 }
 
 impl Problem {
@@ -75,6 +77,7 @@ impl Problem {
             retryable: false,
             policy: None,
             retry_after_s: None,
+            is_for_want_of_room: false,
         }
     }
 
@@ -88,6 +91,10 @@ impl Problem {
         self.retryable = true;
         self.retry_after_s = Some(seconds);
         self
+    }
+
+    fn for_want_of_room(self) -> Self {
+        Self { is_for_want_of_room: true, ..self.retry_after(1) }
     }
 
     /// Path, query or a header cannot be read.
@@ -126,7 +133,7 @@ impl Problem {
     /// The node has as much work as it can take.
     pub fn overloaded(detail: impl Into<String>) -> Self {
         let title = "The node has as much work as it can take";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "node.overloaded", title, detail).retry_after(1)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "node.overloaded", title, detail).for_want_of_room()
     }
 
     /// The client's address has as many connections as one may have.
@@ -140,7 +147,7 @@ impl Problem {
     pub fn share() -> Self {
         let title = "The sender has too many transactions waiting";
         let detail = "Send the next ones when those are final.";
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "sender.share", title, detail).retry_after(1)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "sender.share", title, detail).for_want_of_room()
     }
 
     /// The node is starting or catching up.
@@ -241,6 +248,13 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.is_for_want_of_room {
+            response.extensions_mut().insert(WantOfRoom);
+        }
         response
     }
 }
+
+/// Marks an answer that refuses for want of room: whoever gets it has to wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WantOfRoom;

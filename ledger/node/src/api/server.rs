@@ -3,6 +3,7 @@
 //! The interface runs on threads of its own, so that load on it cannot take the processor away from consensus beyond
 //! what the operating system shares out, and never blocks one of its threads.
 
+use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::Pin;
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::connections::{Admitted, Bounds, Connections, Crowded, Held, Place};
-use super::problem::{PROBLEM_MEDIA_TYPE, Problem};
+use super::problem::{PROBLEM_MEDIA_TYPE, Problem, WantOfRoom};
 use crate::fault::Fault;
 use crate::metrics::{Metrics, ReasonLabel};
 
@@ -57,6 +58,10 @@ pub fn bind(setting: &str, address: SocketAddr) -> Result<StdListener, Fault> {
         .map_err(|error| Fault::failed(format!("{address} cannot be used: {error}")))?;
     Ok(listener)
 }
+
+/// How long a refusal for want of room is held back: what `Retry-After` asks for. A client that does not wait by itself
+/// waits here, and a connection costs at most so many refusals a second, whatever it sends.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Tells handlers whose answers have no end that the interface stops.
 #[derive(Debug, Clone)]
@@ -217,8 +222,17 @@ async fn serve(stream: TcpStream, router: Router, place: Arc<Place>, mut stopped
     let of_connection = place.clone();
     let service = service_fn(move |request| {
         let busy = of_connection.begin();
-        let answer = routes.call(request);
-        async move { answer.await.map(|response| response.map(|body| Held::new(body, busy))) }
+        let (answer, place) = (routes.call(request), of_connection.clone());
+        async move {
+            let (response, mut busy) = (answer.await?, busy);
+            if response.extensions().get::<WantOfRoom>().is_some() {
+                // It waits as one that may be closed: those who are refused keep nobody out.
+                drop(busy);
+                tokio::time::sleep(REFUSED_PAUSE).await;
+                busy = place.begin();
+            }
+            Ok::<_, Infallible>(response.map(|body| Held::new(body, busy)))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -59,6 +59,9 @@ pub(super) mod channel {
     pub(in super::super) const MESSAGES: u64 = 5;
 }
 
+/// Newest blocks of each sender that are kept in memory. A full block takes some 10 MiB there; what is older is read from
+/// the archive or asked for again.
+const BLOCKS_KEPT: usize = 2;
 /// Blocks that the application may have under way; also how far its store can be ahead of the engine's record of it.
 const PENDING_ACKNOWLEDGEMENTS: u64 = 16;
 /// Views behind the newest finalized one whose votes and blocks are kept for validators that are a little behind.
@@ -215,7 +218,7 @@ where
         buffered::Config {
             public_key: key.public_key(),
             mailbox_size: MAILBOX,
-            deque_size: 8,
+            deque_size: BLOCKS_KEPT,
             priority: false,
             codec_config: settings.block_bytes_max,
             peer_provider: peers,

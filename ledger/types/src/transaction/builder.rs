@@ -151,6 +151,25 @@ impl UnsignedTransaction {
         if signatures.is_empty() { Err(SignError::KeyUnexpected) } else { Ok(signatures) }
     }
 
+    /// What each signer signs, in their order: the signing input of its JWS (RFC 7515, section 5.1). Two signers with the
+    /// same key id sign the same.
+    pub fn signing_inputs(&self) -> Vec<(KeyId, Vec<u8>)> {
+        let input =
+            |signer: &Signer| (signer.kid.clone(), jws::signing_input(&jws::header(signer), &self.bytes));
+        self.payload.signers.iter().map(input).collect()
+    }
+
+    /// Takes up a signature that a signer made elsewhere over its signing input. It is verified.
+    pub fn signature(&self, kid: &KeyId, bytes: [u8; 64]) -> Result<Signature, SignError> {
+        let signer = self.payload.signers.iter().find(|signer| signer.kid == *kid);
+        let header = jws::header(signer.ok_or(SignError::KeyUnexpected)?);
+        let algorithm = kid.key().algorithm();
+        kid.key()
+            .verify(algorithm, &jws::signing_input(&header, &self.bytes), &bytes)
+            .map_err(|_| SignError::Refused(Reject::TransactionSignature))?;
+        Ok(Signature { header, algorithm, bytes })
+    }
+
     /// Joins signatures that were made in several places; their order does not matter.
     pub fn assemble(self, signatures: Vec<Signature>) -> Result<SignedTransaction, SignError> {
         let mut parts = jws::Parts { payload: self.bytes, signatures: Vec::new() };

@@ -2,10 +2,9 @@
 
 pub(crate) mod postgres;
 
-
 use crate::storage::{
-    Entry, IssuanceRow, Issued, OfferRow, OperatorRow, Records, RecordsError, Role, Search, Slot, Spending, SubjectRow,
-    TemplateRow,
+    Entry, IssuanceRow, Issued, OfferRow, OperatorRow, Records, RecordsError, Role, Search, Slot, Spending,
+    SubjectRow, TemplateRow,
 };
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -154,7 +153,10 @@ async fn exactly_one_of_two_callers_issues_under_one_offer_and_the_other_keeps_i
         async move {
             records.insert_nonce(nonce, 1_000).await.unwrap();
             let make = |_: &IssuanceRow| Ok(String::new());
-            records.issue(&spending(&offer, nonce), &issuance(nonce), &slots(1_000), |_| 1, make).await.unwrap()
+            records
+                .issue(&spending(&offer, nonce), &issuance(nonce), &slots(1_000), |_| 1, make)
+                .await
+                .unwrap()
         }
     };
     let (one, other) = tokio::join!(attempt("one"), attempt("other"));
@@ -165,7 +167,8 @@ async fn exactly_one_of_two_callers_issues_under_one_offer_and_the_other_keeps_i
     let next = OfferRow { id: "last".to_owned(), ..offer };
     records.insert_offer(&next, "last", &AT_1).await.unwrap();
     let make = |_: &IssuanceRow| Ok(String::new());
-    let again = records.issue(&spending(&next, left), &issuance("last"), &slots(1_000), |_| 2, make).await.unwrap();
+    let again =
+        records.issue(&spending(&next, left), &issuance("last"), &slots(1_000), |_| 2, make).await.unwrap();
     assert_eq!(again, Issued::Done(String::new()));
 }
 
@@ -219,7 +222,10 @@ async fn nonces_and_tokens_end(records: Records) {
     records.insert_offer(&offer, "code", &AT_1).await.unwrap();
     records.insert_nonce("nonce", 10).await.unwrap();
     let make = |_: &IssuanceRow| Ok(String::new());
-    let late = records.issue(&spending(&offer, "nonce"), &issuance("late"), &slots(1_000), |_| 0, make).await.unwrap();
+    let late = records
+        .issue(&spending(&offer, "nonce"), &issuance("late"), &slots(1_000), |_| 0, make)
+        .await
+        .unwrap();
     assert_eq!(late, Issued::NonceSpent);
     records.advance_session(&offer, "redeemed", Some(("token", 10)), 1).await.unwrap();
     assert!(records.offer_by_token("token", 9).await.unwrap().is_some());
@@ -294,7 +300,10 @@ async fn issuances_are_found_and_come_in_pages(records: Records) {
         };
         let entry = Entry::of("test", "credential.issued", &row.id, 10);
         let make = |_: &IssuanceRow| Ok(());
-        records.issue_directly(&row, &slots(64), |size| rand::random_range(0..size), make, &entry).await.unwrap();
+        records
+            .issue_directly(&row, &slots(64), |size| rand::random_range(0..size), make, &entry)
+            .await
+            .unwrap();
     }
     let mut search = Search::default();
     let mut seen = Vec::new();
@@ -322,7 +331,10 @@ async fn an_operator_is_known_by_a_token_until_removed(records: Records) {
     };
     let entry = Entry::of("command", "operator.created", "clerk", 10);
     assert!(records.add_operator(&operator("clerk"), "token-one", &entry).await.unwrap());
-    assert!(!records.add_operator(&operator("clerk"), "token-two", &entry).await.unwrap(), "a name is taken once");
+    assert!(
+        !records.add_operator(&operator("clerk"), "token-two", &entry).await.unwrap(),
+        "a name is taken once"
+    );
     assert_eq!(records.operator_by_token("token-one").await.unwrap(), Some(operator("clerk")));
     assert_eq!(records.operator_by_token("token-two").await.unwrap(), None);
     assert!(records.remove_operator("clerk", &entry).await.unwrap());

@@ -32,7 +32,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::accept::Accept;
+use super::accept::accept;
 use super::problem::Problem;
 use super::proofs;
 use super::{Context, Shared};
@@ -132,7 +132,7 @@ pub(super) async fn identifier(
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
 ) -> Response {
-    let form = Accept::from_headers(&headers).choose(OFFERS).copied();
+    let form = accept(&headers).choose(OFFERS).copied();
     let mut response = match answer(&context, uri.path(), uri.query(), form) {
         Ok(response) => response,
         Err(problem) => problem.into_response(),

@@ -54,9 +54,14 @@ impl Machine {
         self.is_out.load(Ordering::Relaxed)
     }
 
+    /// The node is gone, and with it what it never did.
+    pub(super) fn bury(&self) {
+        self.undone.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// A node is about to start on this machine.
     pub(super) fn power_on(&self) {
-        self.undone.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.bury();
         *self.plug.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.is_out.store(false, Ordering::Relaxed);
     }

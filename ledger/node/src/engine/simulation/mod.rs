@@ -355,6 +355,7 @@ impl World {
             // The node's tasks are dropped when their turn comes next.
             self.sleep(Duration::from_millis(50)).await;
         }
+        self.machine(index).bury();
     }
 
     /// Whether a node that was started has stopped by itself, and why. It can be asked again.

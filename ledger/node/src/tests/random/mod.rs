@@ -157,7 +157,6 @@ fn simulation_of_a_random_network_has_one_history_for_one_seed() {
 }
 
 #[test]
-#[ignore = "does not pass yet: a node that was ended in the middle of its work keeps its folder locked in this process"]
 fn simulation_of_random_networks_with_ledgers_on_disk_keeps_every_promise() {
     let seeds = if number("AVAL_SOAK_SECONDS").is_some() { 1..=20 } else { 3..=3 };
     for seed in seeds {

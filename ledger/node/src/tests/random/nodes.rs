@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aval_machine::testkit::workload::Dice;
-use aval_store::{Ledger, MemoryStorage, StoreConfig, StoreError};
+use aval_store::{Ledger, MemoryStorage, StoreConfig};
 use bytes::Bytes;
 
 use crate::core::{Core, CoreOptions, Network};
@@ -18,16 +18,17 @@ use crate::executor::install_genesis;
 use crate::mempool::Limits;
 use crate::metrics::Metrics;
 
+use super::super::tampered::Tampered;
 use super::byzantine::{Cast, Citizen, Liar, Loot};
 use super::plan::{LINK, Plan};
 
 /// Bounds of the pools of a run: small, so that they are reached.
 pub(super) const LIMITS: Limits = Limits {
     bytes_max: 1 << 20,
-    entries_max: 120,
+    entries_max: 60,
     payer_bytes_max: 128 << 10,
-    payer_entries_max: 30,
-    patient_entries: 60,
+    payer_entries_max: 20,
+    patient_entries: 40,
     patience_ms: 4_000,
     statuses_max: 400,
     status_retention_ms: 600_000,
@@ -145,22 +146,9 @@ impl Nodes {
         }
     }
 
-    /// Opens the ledger of a node that was ended: its last tasks may still hold the lock of its folder for a while.
-    async fn reopen(&self, node: usize) -> Ledger {
-        if let Disk::Folder(path) = &self.disks[node] {
-            for _ in 0..100 {
-                match Ledger::open(path, &self.network.hash, StoreConfig::default()) {
-                    Err(StoreError::Locked(_)) => self.world.sleep(Duration::from_millis(50)).await,
-                    opened => return opened.expect("a sound ledger"),
-                }
-            }
-        }
-        self.open(node)
-    }
-
     pub(super) async fn start(&self, node: usize) {
         self.down.borrow_mut().remove(&node);
-        let ledger = self.reopen(node).await;
+        let ledger = self.open(node);
         let block = install_genesis(&ledger, &self.network.genesis, self.network.hash).expect("a ledger");
         let settings = self.network.engine_settings(block, self.key_seeds[node]);
         let (network, liar) = (self.network.clone(), self.liars.get(&node).cloned());
@@ -171,7 +159,8 @@ impl Nodes {
             let metrics = Arc::new(Metrics::new());
             let core =
                 Core::start(network, ledger, runtime, links, metrics, options).expect("it has a ledger");
-            let built = core.built(Arc::new(Citizen { executor: core.executor.clone(), liar }));
+            let built =
+                core.built(Arc::new(Tampered { executor: core.executor.clone(), hands: Citizen(liar) }));
             running.borrow_mut().insert(node, core);
             built
         };

@@ -1,5 +1,5 @@
 //! Whether the simulation would notice: each deliberate fault of the program ([`Sabotage`]) is compiled in,
-//! and chosen, and has to be caught by one of a few seeds.
+//! and chosen, and has to be caught by one of a few seeds. `AVAL_FAULT=<name>` tries one alone.
 
 use aval_machine::sabotage::{self, Sabotage};
 
@@ -12,7 +12,11 @@ const SEEDS_MAX: u64 = 60;
 fn simulation_catches_every_deliberate_fault() {
     let mut missed = Vec::new();
     println!("{:<24}{:>6}  caught by", "fault", "seed");
+    let only = std::env::var("AVAL_FAULT").ok();
     for fault in Sabotage::ALL {
+        if only.as_ref().is_some_and(|name| *name != format!("{fault:?}")) {
+            continue;
+        }
         sabotage::choose(Some(*fault));
         let caught = (1..=SEEDS_MAX).find_map(|seed| Some((seed, try_seed(seed).err()?)));
         sabotage::choose(None);

@@ -1,0 +1,6 @@
+mod cases;
+mod positive;
+mod properties;
+mod schemas;
+mod vectors;
+pub(crate) mod world;
