@@ -4,7 +4,8 @@
 //!
 //! - [`issuer`], [`verifier`], [`resolver`] the programs
 //! - [`server`] sockets with bounds; [`layers`] what happens around each request; [`problem`] errors over HTTP;
-//!   [`request`] reading requests; [`swagger`] the page of an interface; [`metrics`] what is counted; [`stop`] being told to stop
+//!   [`request`] reading requests; [`swagger`] the page of an interface; [`metrics`] what is counted;
+//!   [`stop`] being told to stop
 //! - [`keys`] who signs; [`storage`] what is kept, and spent once by one transaction
 //! - [`home`] files of a home folder; [`fault`] what ends a command; [`remote`] a running service asked by its own
 //!   command line; [`cli`] the command line; [`clock`] the time

@@ -223,7 +223,9 @@ pub fn router(issuer: Arc<Issuer>, token: &str) -> Router {
 
 /// Offer a credential
 ///
-/// The offer goes to the wallet as a link or QR code; the transaction code goes to its holder another way. Role: issuer.
+/// The offer goes to the wallet as a link or QR code; the transaction code goes to its holder another way.
+///
+/// Role: issuer.
 #[utoipa::path(post, path = "/offers", request_body = OfferRequest, responses(
     (status = 200, description = "The offer", body = NewOffer),
     (status = 401, description = "The token is missing or wrong", body = Problem),

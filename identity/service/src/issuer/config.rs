@@ -1,7 +1,7 @@
 //! Where an issuer keeps its things, and what it was told at `init`.
 //!
-//! A home folder (mode 0700) holds `config.json`, `keys.sealed` or `keys.json`, `genesis.json` (the trust anchor), `admin-token`,
-//! `checkpoint.json` (how far the ledger was seen) and, unless the
+//! A home folder (mode 0700) holds `config.json`, `keys.sealed` or `keys.json`, `genesis.json` (the trust anchor),
+//! `admin-token`, `checkpoint.json` (how far the ledger was seen) and, unless the
 //! records are in PostgreSQL, `issuer.sqlite`. `config.json` is written last: a folder with
 //! one is complete.
 

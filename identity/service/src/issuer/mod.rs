@@ -1,6 +1,6 @@
-//! The issuer: offers credentials by OpenID4VCI 1.0 (pre-authorized code with transaction code, nonce endpoint, proof of
-//! possession), keeps records of what it issued, revokes by changing its status registry on the ledger, and publishes
-//! that registry as a signed status list. Who may issue what is decided on the ledger: the service reads its own
+//! The issuer: offers credentials by OpenID4VCI 1.0 (pre-authorized code with transaction code, nonce endpoint,
+//! proof of possession), keeps records of what it issued, revokes by changing its status registries on the ledger, and
+//! publishes these as signed status lists. Who may issue what is decided on the ledger: the service reads its own
 //! accreditation there, verified against the genesis file, before it offers anything.
 //!
 //! ```text
@@ -11,8 +11,9 @@
 //!
 //! - [`config`] its home folder; [`cli`] its commands; [`service`] the running program
 //! - [`ledger`] reads with proofs, writes registry transactions; [`status_list`] the signed list
-//! - [`decisions`] what is offered and issued; [`status`] revoked or suspended; [`rotation`] which key signs; [`public`]
-//!   and [`admin`] the two HTTP sides; [`vc_api`] issuing by VCALM, [`access`] who may use the latter, [`paper`] what it takes and gives; [`metrics`] counters
+//! - [`decisions`] what is offered and issued; [`status`] revoked or suspended; [`rotation`] which key signs
+//! - [`public`] and [`admin`] the two HTTP sides; [`vc_api`] issuing by VCALM, [`access`] who may use the latter,
+//!   [`paper`] what it takes and gives; [`metrics`] counters
 
 pub mod access;
 pub mod admin;
@@ -27,8 +28,8 @@ pub mod rotation;
 pub mod service;
 pub mod status;
 pub mod status_list;
-pub mod vc_api;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod vc_api;
 
 pub use decisions::Issuer;

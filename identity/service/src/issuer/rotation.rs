@@ -1,7 +1,7 @@
 //! Which key signs: changed while the service runs, for all instances at once.
 //!
-//! The name of the active key is a setting in the records. An instance that does not have the key yet reads its key file
-//! again, and as long as it is not there goes on with the one it has: both are in the DID document.
+//! The name of the active key is a setting in the records. An instance that does not have the key yet reads its key
+//! file again, and as long as it is not there goes on with the one it has: both are in the DID document.
 
 use super::decisions::Issuer;
 use super::ledger::blocking;

@@ -125,7 +125,10 @@ async fn issue_one(issuer: &Arc<Issuer>, request: IssueRequest, operator: &str) 
     let expires_s = complete(issuer, &mut credential, request.version, &id, now_s)?;
     let text = |name: &str| credential.get(name).and_then(Value::as_str).map(str::to_owned);
     let wanted = IssuanceRow {
-        credential_id: request.credential_id.or_else(|| text("id")).unwrap_or_else(|| format!("urn:uuid:{id}")),
+        credential_id: request
+            .credential_id
+            .or_else(|| text("id"))
+            .unwrap_or_else(|| format!("urn:uuid:{id}")),
         id,
         credential_type,
         format: FORMAT.to_owned(),
@@ -140,8 +143,10 @@ async fn issue_one(issuer: &Arc<Issuer>, request: IssueRequest, operator: &str) 
         Algorithm::EdDsa => Suite::EddsaJcs2022,
         Algorithm::Es256 => Suite::EcdsaJcs2019,
     };
-    let options =
-        ProofOptions { created: date::format(now_s), ..ProofOptions::new(suite, key.id(), "assertionMethod") };
+    let options = ProofOptions {
+        created: date::format(now_s),
+        ..ProofOptions::new(suite, key.id(), "assertionMethod")
+    };
     let make = |row: &IssuanceRow| {
         let mut credential = credential.clone();
         add_status(&mut credential, row);
@@ -149,8 +154,7 @@ async fn issue_one(issuer: &Arc<Issuer>, request: IssueRequest, operator: &str) 
     };
     let entry = Entry::of(operator, "credential.issued", &wanted.id, now_s);
     let draw = |size| rand::rng().random_range(0..size);
-    let made =
-        issuer.records().issue_directly(&wanted, &issuer.config().slots(), draw, make, &entry).await;
+    let made = issuer.records().issue_directly(&wanted, &issuer.config().slots(), draw, make, &entry).await;
     let made = made.map_err(|error| match error {
         RecordsError::NotMade(reason) => Problem::invalid(reason),
         other => other.into(),
@@ -194,7 +198,10 @@ fn complete(
     };
     if given {
         // An index that somebody chose could be another credential's.
-        return Err(RequestError::Member("`credentialStatus` names a list of this issuer: it draws the index").into());
+        return Err(RequestError::Member(
+            "`credentialStatus` names a list of this issuer: it draws the index",
+        )
+        .into());
     }
     let until_s = now_s.saturating_add(i64::from(issuer.config().credential.validity_days) * 86_400);
     let (from, until) = match version {

@@ -149,7 +149,8 @@ fn keys_in_a_hardware_module_sign_and_never_leave_it() {
     let tokens = folder.path().join("tokens");
     std::fs::create_dir(&tokens).unwrap();
     let settings = folder.path().join("softhsm2.conf");
-    std::fs::write(&settings, format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display())).unwrap();
+    std::fs::write(&settings, format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display()))
+        .unwrap();
     let made = std::process::Command::new("softhsm2-util")
         .args(["--init-token", "--free", "--label", "aval test", "--so-pin", "87654321", "--pin", "12345678"])
         .env("SOFTHSM2_CONF", &settings)
@@ -165,11 +166,19 @@ fn keys_in_a_hardware_module_sign_and_never_leave_it() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&inner.stdout);
-    assert!(inner.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&inner.stderr));
+    assert!(
+        inner.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&inner.stderr)
+    );
     // What SoftHSM wrote is sealed under the PIN; what this program wrote only points at it.
     let file = std::fs::read_to_string(folder.path().join("keys.json")).unwrap();
     assert!(file.contains("pkcs11"), "{file}");
-    assert_eq!(file.matches("seed").count(), 1, "only the key that was there before has a seed in the file: {file}");
+    assert_eq!(
+        file.matches("seed").count(),
+        1,
+        "only the key that was there before has a seed in the file: {file}"
+    );
 }
 
 #[test]
@@ -214,7 +223,10 @@ fn in_the_process_with_a_module() {
     }
     let refused = |config: ModuleConfig| Module::open(&config).unwrap_err();
     assert!(refused(ModuleConfig { token: "another".to_owned(), ..config.clone() }).contains("no token"));
-    assert!(refused(ModuleConfig { library: folder.join("pin"), ..config.clone() }).contains("no PKCS#11 library"));
+    assert!(
+        refused(ModuleConfig { library: folder.join("pin"), ..config.clone() })
+            .contains("no PKCS#11 library")
+    );
     let module = Module::open(&config).unwrap();
     assert!(module.key(Algorithm::EdDsa, "00ff").unwrap_err().contains("no private key"));
     assert!(module.key(Algorithm::EdDsa, "xyz").unwrap_err().contains("hexadecimal"));

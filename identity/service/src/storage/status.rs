@@ -1,7 +1,7 @@
 //! Entries in status lists: which index an issuance has, what is wanted of it, and what is final on the ledger.
 //!
-//! What is wanted is noted before the ledger is asked, with the transaction before it is sent, so that a change that was
-//! begun is known after whatever happens. The issuance's state follows from its entries in the same transaction.
+//! What is wanted is noted before the ledger is asked, with the transaction before it is sent, so that a change that
+//! was begun is known after whatever happens. The issuance's state follows from its entries in the same transaction.
 
 use super::audit::{Entry, log};
 use super::issuances::Slot;
@@ -91,8 +91,8 @@ impl Records {
         rows.iter().map(status_row).collect()
     }
 
-    /// Notes what an entry shall be, and with which ledger transaction; before that is sent. A revocation that is wanted
-    /// stays wanted.
+    /// Notes what an entry shall be, and with which ledger transaction; before that is sent. A revocation that is
+    /// wanted stays wanted.
     pub async fn want_status(
         &self,
         issuance_id: &str,

@@ -91,7 +91,11 @@ async fn a_request_without_a_known_token_is_recorded_and_the_token_is_not() {
         .await
         .assert_problem(401, "admin.unauthorized");
     let lines = world.office("GET", "/audit", "").await;
-    assert!(lines.text().contains("unknown token") && lines.text().contains("GET /issuances"), "{}", lines.text());
+    assert!(
+        lines.text().contains("unknown token") && lines.text().contains("GET /issuances"),
+        "{}",
+        lines.text()
+    );
     assert!(!lines.text().contains("a-token-that-nobody-has"));
     assert!(world.office("GET", "/metrics", "").await.text().contains("aval_issuer_denied_total 1"));
 }
@@ -172,7 +176,10 @@ async fn a_template_that_nothing_could_be_issued_of_is_refused() {
 async fn a_suspended_credential_is_set_on_its_list_and_can_come_back_until_it_is_revoked() {
     let world = World::start().await;
     let (_, rigid) = world.issued().await;
-    world.office("POST", &format!("/issuances/{rigid}/suspend"), "").await.assert_problem(409, "issuance.no_status");
+    world
+        .office("POST", &format!("/issuances/{rigid}/suspend"), "")
+        .await
+        .assert_problem(409, "issuance.no_status");
     let id = suspendable(&world).await;
     let change = async |what: &str| world.office("POST", &format!("/issuances/{id}/{what}"), "").await;
     let bits = async || {

@@ -29,7 +29,9 @@ async fn what_may_happen_once_happens_once_across_two_instances() {
         one.fetch_nonce(&mut first).await;
         one.fetch_nonce(&mut second).await;
         let requests = [&first, &second].map(|authorized| {
-            authorized.credential_request(MEMBERSHIP, &super::world::holder_key(), crate::clock::now_s()).unwrap()
+            authorized
+                .credential_request(MEMBERSHIP, &super::world::holder_key(), crate::clock::now_s())
+                .unwrap()
         });
         let answers = tokio::join!(one.send(&requests[0]), other.send_here(&requests[1]));
         let mut statuses = [answers.0.status, answers.1.status];
@@ -61,9 +63,8 @@ async fn what_may_happen_once_happens_once_across_two_instances() {
     assert_eq!(lines.iter().filter(|line| line.event == "credential.revoked").count(), 1);
 
     // A template made on one is offered by the other.
-    let template = format!(
-        r#"{{"id":"gold","credentialType":"{MEMBERSHIP}","displayName":"Gold","validityDays":7}}"#
-    );
+    let template =
+        format!(r#"{{"id":"gold","credentialType":"{MEMBERSHIP}","displayName":"Gold","validityDays":7}}"#);
     assert_eq!(one.office("POST", "/templates", &template).await.status, 201);
     let offer = r#"{"template":"gold","subject":{"role":["member"]}}"#;
     let answer = other.office("POST", "/offers", offer).await;
@@ -72,7 +73,9 @@ async fn what_may_happen_once_happens_once_across_two_instances() {
     // What one left open while the ledger could not be reached, the other finishes.
     let id = rows[1]["id"].as_str().unwrap().to_owned();
     chain.reachable.store(false, Ordering::SeqCst);
-    one.office("POST", &format!("/issuances/{id}/revoke"), "").await.assert_problem(503, "client.unreachable");
+    one.office("POST", &format!("/issuances/{id}/revoke"), "")
+        .await
+        .assert_problem(503, "client.unreachable");
     chain.reachable.store(true, Ordering::SeqCst);
     one.stop().await;
     other.issuer.finish_changes().await;

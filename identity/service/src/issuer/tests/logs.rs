@@ -24,7 +24,8 @@ async fn the_logs_of_a_whole_story_hold_no_claim_no_key_and_no_token() {
     let buffer = Buffer::default();
     let writer = buffer.clone();
     // For the whole process, because the service works on threads of its own; other tests may write here too.
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
     let installed = tracing::subscriber::set_global_default(subscriber.with_ansi(false).finish());
     installed.expect("this is the one test that listens to the logs");
     let world = World::start().await;
@@ -44,13 +45,20 @@ async fn the_logs_of_a_whole_story_hold_no_claim_no_key_and_no_token() {
     // And what goes wrong.
     let wrong = "Bearer a-wrong-token-of-a-stranger";
     request("GET", format!("http://{}/issuances", world.admin), &[("authorization", wrong)], b"").await;
-    world.office("POST", "/offers", r#"{"subject":{"role":["member"],"legalName":"Verschwiegen GmbH","x":1.5}}"#).await;
+    world
+        .office(
+            "POST",
+            "/offers",
+            r#"{"subject":{"role":["member"],"legalName":"Verschwiegen GmbH","x":1.5}}"#,
+        )
+        .await;
     world.office("GET", "/issuances?holder=Verschwiegen", "").await;
     let form = b"grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Apre-authorized_code&pre-authorized_code=a-guess";
     let media = [("content-type", "application/x-www-form-urlencoded")];
     request("POST", world.endpoint("/token"), &media, form).await;
     let seed = world.chain.kit.lock().unwrap().issuer.authentication.to_seed();
-    let code = offer["offerUri"].as_str().unwrap().split("code%22%3A%22").nth(1).unwrap_or("no code in the link");
+    let code =
+        offer["offerUri"].as_str().unwrap().split("code%22%3A%22").nth(1).unwrap_or("no code in the link");
     let code = code.split('%').next().unwrap().to_owned();
     let tx_code = offer["txCode"].as_str().unwrap().to_owned();
     world.stop().await;

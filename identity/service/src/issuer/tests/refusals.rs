@@ -51,7 +51,9 @@ async fn a_code_that_is_used_twice_ends_its_token_too() {
     let answer = world.send(&asked).await;
     answer.assert_refused(401, "invalid_token");
     assert_eq!(answer.header("www-authenticate"), r#"Bearer error="invalid_token""#);
-    assert!(world.issuer.records().issuances(10).await.unwrap().is_empty());
+    assert!(
+        world.issuer.records().issuances(&crate::storage::Search::default(), 10).await.unwrap().is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

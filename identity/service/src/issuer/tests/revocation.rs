@@ -89,7 +89,7 @@ async fn a_revocation_goes_on_when_its_caller_goes_away() {
     let world = World::start().await;
     let (_, id) = world.issued().await;
     world.chain.delay_ms.store(200, Ordering::SeqCst);
-    let waited = tokio::time::timeout(Duration::from_millis(100), world.issuer.revoke(&id)).await;
+    let waited = tokio::time::timeout(Duration::from_millis(100), world.issuer.revoke(&id, "test")).await;
     assert!(waited.is_err(), "the caller has not waited for the end");
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(state(&world, &id).await.0, "revoked");

@@ -81,7 +81,8 @@ async fn a_list_comes_in_the_form_that_a_verifier_takes() {
     claims.check(&world.endpoint("/status/membership"), crate::clock::now_s(), 0).unwrap();
     assert_ne!(claims.list.status(index).unwrap(), claims.list.status(index ^ 1).unwrap());
 
-    let tags = [of("application/vc").await, of("*/*").await, answer].map(|answer| answer.header("etag").to_owned());
+    let tags =
+        [of("application/vc").await, of("*/*").await, answer].map(|answer| answer.header("etag").to_owned());
     assert!(tags[0] != tags[1] && tags[1] != tags[2], "each form has a tag of its own");
     assert_eq!(of("application/vc+jwt;q=0.1, application/vc").await.header("content-type"), "application/vc");
     assert_eq!(of("text/html, */*;q=0.8").await.header("content-type"), "application/vc+jwt");

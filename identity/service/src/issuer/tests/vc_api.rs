@@ -47,10 +47,16 @@ async fn an_accredited_credential_is_issued_with_status_and_proof_and_can_be_rev
     assert_eq!(rows[0]["format"], "ldp_vc");
     let mut undo = change.clone();
     undo["status"] = json!(false);
-    world.office("POST", "/credentials/status", &undo.to_string()).await.assert_problem(409, "issuance.no_status");
+    world
+        .office("POST", "/credentials/status", &undo.to_string())
+        .await
+        .assert_problem(409, "issuance.no_status");
     let mut other = change;
     other["credentialId"] = json!("urn:uuid:00000000-0000-4000-8000-000000000000");
-    world.office("POST", "/credentials/status", &other.to_string()).await.assert_problem(404, "request.not_found");
+    world
+        .office("POST", "/credentials/status", &other.to_string())
+        .await
+        .assert_problem(404, "request.not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -207,7 +207,7 @@ async fn a_credential_that_cannot_be_made_spends_nothing(records: Records) {
     records.insert_offer(&offer, "code", &AT_1).await.unwrap();
     records.insert_nonce("nonce", 1_000).await.unwrap();
     let spending = spending(&offer, "nonce");
-    let fail = |_: &IssuanceRow| Err("no".to_owned());
+    let fail = |_: &IssuanceRow| Err::<String, _>("no".to_owned());
     let failed = records.issue(&spending, &issuance("first"), &slots(8), |_| 3, fail).await;
     assert!(matches!(failed, Err(RecordsError::NotMade(_))));
     assert!(records.issuances(&Search::default(), 10).await.unwrap().is_empty());
