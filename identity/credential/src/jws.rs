@@ -43,6 +43,16 @@ impl Jws {
         typ: &str,
         limits: json::Limits,
     ) -> Result<Self, CredentialError> {
+        Self::parse_any(text, part, &[typ], limits)
+    }
+
+    /// As [`Self::parse`], for a JWS whose header must have one of these `typ`.
+    pub fn parse_any(
+        text: &str,
+        part: &'static str,
+        types: &[&str],
+        limits: json::Limits,
+    ) -> Result<Self, CredentialError> {
         let mut segments = text.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
             (segments.next(), segments.next(), segments.next(), segments.next())
@@ -58,7 +68,7 @@ impl Jws {
             return Err(CredentialError::Header { part, reason: "a critical extension" });
         }
         match header.get("typ") {
-            Some(Json::String(value)) if value == typ => {}
+            Some(Json::String(value)) if types.contains(&value.as_str()) => {}
             _ => return Err(CredentialError::Header { part, reason: "a wrong or missing type" }),
         }
         let algorithm = match header.get("alg") {

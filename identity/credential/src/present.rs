@@ -3,7 +3,7 @@
 use crate::CredentialError;
 use crate::key_binding::{self, KeyBindingDraft};
 use crate::presentation::Limits;
-use crate::sd_jwt::{Disclosure, SdJwt};
+use crate::sd_jwt::{self, Disclosure, SdJwt};
 use crate::vcdm::Credential;
 use aval_codec::Hash;
 use aval_codec::json::Json;
@@ -69,7 +69,7 @@ pub fn disclose(issued: &SdJwt, selection: &Selection) -> Result<Disclosed, Cred
         text.push_str(disclosure.as_str());
         text.push('~');
     }
-    Ok(Disclosed { sd_jwt: SdJwt::parse(&text, &Limits::EDGE)? })
+    Ok(Disclosed { sd_jwt: SdJwt::parse_any(&text, &[sd_jwt::TYPE, sd_jwt::DC_TYPE], &Limits::EDGE)? })
 }
 
 impl Disclosed {

@@ -8,7 +8,7 @@
 use crate::CredentialError;
 use crate::jws::SignatureInput;
 use crate::key_binding::KeyBinding;
-use crate::sd_jwt::SdJwt;
+use crate::sd_jwt::{self, SdJwt};
 use crate::status::StatusEntry;
 use crate::vcdm::Credential;
 use aval_codec::Hash;
@@ -67,8 +67,8 @@ impl Presentation {
         let Some(end) = text.rfind('~') else {
             return Err(CredentialError::malformed("presentation", "no tilde"));
         };
-        let (sd_jwt, rest) = text.split_at(end + 1);
-        let sd_jwt = SdJwt::parse(sd_jwt, limits)?;
+        let (signed, rest) = text.split_at(end + 1);
+        let sd_jwt = SdJwt::parse_any(signed, &[sd_jwt::TYPE, sd_jwt::DC_TYPE], limits)?;
         let credential = Credential::read(&sd_jwt)?;
         let issuer_key_id = sd_jwt
             .key_id()

@@ -104,6 +104,23 @@ impl StatusEntry {
         Ok(Self { purpose, index, list })
     }
 
+    /// Reads the `status` claim of an SD-JWT VC: a reference into a Token Status List and nothing else, because not looking
+    /// at another mechanism could mean to accept what was revoked. Bit 1 of such a list means revoked.
+    pub fn read_token(claim: &Json) -> Result<Self, CredentialError> {
+        const WRONG: CredentialError =
+            CredentialError::NotACredential("the status is not a reference into one Token Status List");
+        let mechanisms = claim.as_object().filter(|mechanisms| mechanisms.len() == 1).ok_or(WRONG)?;
+        let reference = mechanisms.get("status_list").and_then(Json::as_object).ok_or(WRONG)?;
+        let index = reference.get("idx").and_then(Json::as_u64).filter(|index| *index <= INDEX_MAX);
+        let list = reference.get("uri").and_then(Json::as_str);
+        let list = list.filter(|list| !list.is_empty() && list.len() <= URI_BYTES_MAX);
+        Ok(Self {
+            purpose: StatusPurpose::Revocation,
+            index: index.ok_or(WRONG)?,
+            list: list.ok_or(WRONG)?.to_owned(),
+        })
+    }
+
     /// The entry as a member of a credential.
     pub fn to_json(&self) -> Json {
         let string = |text: &str| Json::String(text.to_owned());

@@ -6,7 +6,7 @@
 
 use crate::CredentialError;
 use crate::date::{self, Rounding};
-use crate::sd_jwt::SdJwt;
+use crate::sd_jwt::{DC_TYPE, SdJwt};
 use crate::status::StatusEntry;
 use aval_codec::json::Json;
 use aval_did::key::PublicKey;
@@ -34,6 +34,35 @@ pub const PLAIN_MEMBERS: [&str; 14] = [
     "nbf",
     "cnf",
     "sub",
+];
+
+/// The claims of an SD-JWT VC that may not be selectively disclosable; what a grant may rest on is among them.
+const DC_PLAIN_MEMBERS: [&str; 12] = [
+    "iss",
+    "sub",
+    "aud",
+    "nbf",
+    "exp",
+    "cnf",
+    "vct",
+    "vct#integrity",
+    "status",
+    "role",
+    "jti",
+    "credentialSchema",
+];
+
+/// Members that an SD-JWT VC does not have and a VCDM credential does.
+const DC_FOREIGN_MEMBERS: [&str; 9] = [
+    "@context",
+    "type",
+    "issuer",
+    "validFrom",
+    "validUntil",
+    "credentialSubject",
+    "credentialStatus",
+    "vc",
+    "vp",
 ];
 
 const STRINGS_MAX: usize = 16;
@@ -65,8 +94,11 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Reads the processed payload of an SD-JWT.
+    /// Reads the processed payload of an SD-JWT, by the model that its `typ` names.
     pub fn read(sd_jwt: &SdJwt) -> Result<Self, CredentialError> {
+        if sd_jwt.media_type() == Some(DC_TYPE) {
+            return Self::read_dc(sd_jwt);
+        }
         for name in PLAIN_MEMBERS {
             if !sd_jwt.is_plain(name) {
                 return Err(CredentialError::Concealed(name));
@@ -101,6 +133,48 @@ impl Credential {
             subject_id,
             roles: roles(sd_jwt, &subject)?,
             subject,
+            status,
+            valid_from_s,
+            valid_until_s,
+            holder_key: holder_key(claims)?,
+        })
+    }
+
+    /// Reads an SD-JWT VC: `vct` is its type, `sub` its subject, `role` a claim at the top, and its status an entry of a
+    /// Token Status List, in which a set bit means that it is revoked. Members by which it would be a VCDM credential, too,
+    /// are refused, so that nobody reads it the other way.
+    fn read_dc(sd_jwt: &SdJwt) -> Result<Self, CredentialError> {
+        for name in DC_PLAIN_MEMBERS {
+            if !sd_jwt.is_plain(name) {
+                return Err(CredentialError::Concealed(name));
+            }
+        }
+        let claims = sd_jwt.claims();
+        if DC_FOREIGN_MEMBERS.iter().any(|name| claims.contains_key(*name)) {
+            return Err(CredentialError::NotACredential("an SD-JWT VC has members of another model"));
+        }
+        let issuer = optional_text(claims, "iss", "`iss`")?
+            .filter(|issuer| issuer.contains(':'))
+            .ok_or(CredentialError::NotACredential("`iss` is not a URL"))?;
+        let kind = optional_text(claims, "vct", "`vct`")?
+            .ok_or(CredentialError::NotACredential("`vct` is missing"))?;
+        let (valid_from_s, valid_until_s) = (seconds(claims, "nbf")?, seconds(claims, "exp")?);
+        if let (Some(from), Some(until)) = (valid_from_s, valid_until_s)
+            && from > until
+        {
+            return Err(CredentialError::NotACredential("it ends before it begins"));
+        }
+        let status = match claims.get("status") {
+            None => Vec::new(),
+            Some(status) => vec![StatusEntry::read_token(status)?],
+        };
+        Ok(Self {
+            id: optional_text(claims, "jti", "its id")?,
+            issuer,
+            types: vec![kind],
+            subject_id: optional_text(claims, "sub", "the subject's id")?,
+            roles: claims.get("role").map(role_names).transpose()?.unwrap_or_default(),
+            subject: claims.clone(),
             status,
             valid_from_s,
             valid_until_s,
@@ -181,6 +255,11 @@ fn roles(sd_jwt: &SdJwt, subject: &BTreeMap<String, Json>) -> Result<Vec<String>
     if signed != Some(member) {
         return Err(CredentialError::Concealed("role"));
     }
+    role_names(member)
+}
+
+/// One name or a list of different ones, sorted.
+fn role_names(member: &Json) -> Result<Vec<String>, CredentialError> {
     let mut roles = match member {
         Json::String(one) => vec![one.clone()],
         other => {

@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 /// The `typ` of a VCDM 2.0 credential secured as SD-JWT (VC-JOSE-COSE section 3.2.1).
 pub const TYPE: &str = "vc+sd-jwt";
 
+/// The `typ` of an SD-JWT VC, whose claims are not those of VCDM.
+pub const DC_TYPE: &str = "dc+sd-jwt";
+
 const PART: &str = "credential";
 
 /// An issuer-signed JWT with its disclosures.
@@ -41,6 +44,11 @@ impl SdJwt {
 
     /// As [`Self::parse`], for an SD-JWT whose header must have another `typ`.
     pub fn parse_typed(text: &str, typ: &str, limits: &Limits) -> Result<Self, CredentialError> {
+        Self::parse_any(text, &[typ], limits)
+    }
+
+    /// As [`Self::parse`], for an SD-JWT whose header must have one of these `typ`.
+    pub fn parse_any(text: &str, types: &[&str], limits: &Limits) -> Result<Self, CredentialError> {
         if text.len() > limits.bytes_max {
             return Err(CredentialError::Oversized("credential"));
         }
@@ -48,7 +56,7 @@ impl SdJwt {
             return Err(CredentialError::malformed(PART, "an SD-JWT ends in a tilde"));
         };
         let mut parts = body.split('~');
-        let jws = Jws::parse(parts.next().unwrap_or_default(), PART, typ, limits.json())?;
+        let jws = Jws::parse_any(parts.next().unwrap_or_default(), PART, types, limits.json())?;
         let mut disclosures = Vec::new();
         for part in parts {
             if disclosures.len() == limits.disclosures_max {
@@ -78,6 +86,11 @@ impl SdJwt {
     /// The `kid` of the header.
     pub fn key_id(&self) -> Option<&str> {
         self.jws.key_id()
+    }
+
+    /// The `typ` of the header.
+    pub fn media_type(&self) -> Option<&str> {
+        self.jws.header().get("typ").and_then(Json::as_str)
     }
 
     /// The payload as the issuer signed it, digests included.

@@ -1,6 +1,7 @@
 //! Tests of the whole crate: the way of a credential, the traps, the data model, and the examples of RFC 9901.
 
 mod data_model;
+mod dc_sd_jwt;
 mod journey;
 mod rfc9901;
 mod schema;

@@ -96,7 +96,7 @@ fn a_critical_header_is_refused() {
 #[test]
 fn a_wrong_or_missing_type_is_refused() {
     for typ in
-        ["JWT", "dc+sd-jwt", "vc+jwt", "kb+jwt", "aval-tx+jwt", "openid4vci-proof+jwt", "VC+SD-JWT", ""]
+        ["JWT", "vc+jwt", "kb+jwt", "aval-tx+jwt", "openid4vci-proof+jwt", "VC+SD-JWT", ""]
     {
         let mut workshop = Workshop::new();
         workshop.header = format!(r#"{{"alg":"EdDSA","kid":"{KEY_ID}","typ":"{typ}"}}"#);
