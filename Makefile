@@ -49,7 +49,7 @@ endif
 fuzz: setup ## every decoder under libFuzzer for SECONDS (default 60) each; needs a nightly compiler
 	./tests/fuzz/run $(or $(SECONDS),60)
 
-interop: setup ## SD-JWT libraries of Python and JavaScript, which are installed for it
+interop: setup ## SD-JWT and OpenID4VC libraries of Python and JavaScript, which are installed for it
 	cargo test --release --locked --workspace --test interop -- --ignored
 
 soak: setup ## a thousand random networks, the deliberate faults, each scenario for ten minutes, every test, a million DIDs

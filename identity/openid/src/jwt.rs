@@ -43,24 +43,7 @@ pub enum JwtError {
     Signer,
 }
 
-/// What signs: a key in memory or one in a module.
-pub trait Signer {
-    /// The public key.
-    fn public(&self) -> PublicKey;
-
-    /// Signs a message.
-    fn sign(&self, message: &[u8]) -> Result<[u8; 64], JwtError>;
-}
-
-impl Signer for aval_did::key::SigningKey {
-    fn public(&self) -> PublicKey {
-        aval_did::key::SigningKey::public(self)
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<[u8; 64], JwtError> {
-        Ok(aval_did::key::SigningKey::sign(self, message))
-    }
-}
+pub use aval_did::key::Signer;
 
 /// A signed message, taken apart. Nothing is verified by parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,7 +200,7 @@ pub(crate) fn sign_parts(
 ) -> Result<String, JwtError> {
     let payload = Json::Object(payload);
     let signing_input = format!("{}.{}", b64u::encode(header.to_jcs()), b64u::encode(payload.to_jcs()));
-    let signature = signer.sign(signing_input.as_bytes())?;
+    let signature = signer.try_sign(signing_input.as_bytes()).map_err(|_| JwtError::Signer)?;
     Ok(format!("{signing_input}.{}", b64u::encode(signature)))
 }
 

@@ -61,16 +61,26 @@ impl Http {
         // A proxy cannot reach this machine.
         let agent = if is_loopback(&request.url) { &self.direct } else { &self.agent };
         let bearer = request.bearer.as_ref().map(|token| format!("Bearer {token}"));
+        let is_accept = |name: &str| name.eq_ignore_ascii_case("accept");
+        let named = request.headers.iter().find(|(name, _)| is_accept(name));
+        let accept = named.map_or("application/json", |(_, value)| value.as_str());
+        let further = || request.headers.iter().filter(|(name, _)| !is_accept(name));
         let outcome = match request.method {
             Method::Get => {
-                let mut get = agent.get(&request.url).header("accept", "application/json");
+                let mut get = agent.get(&request.url).header("accept", accept);
+                for (name, value) in further() {
+                    get = get.header(*name, value);
+                }
                 if let Some(bearer) = &bearer {
                     get = get.header("authorization", bearer);
                 }
                 get.call()
             }
             Method::Post => {
-                let mut post = agent.post(&request.url).header("accept", "application/json");
+                let mut post = agent.post(&request.url).header("accept", accept);
+                for (name, value) in further() {
+                    post = post.header(*name, value);
+                }
                 if let Some(bearer) = &bearer {
                     post = post.header("authorization", bearer);
                 }

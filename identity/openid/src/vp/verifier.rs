@@ -5,10 +5,10 @@
 //!   Waiting                    Fetched            Answered                          Concluded
 //! ```
 //!
-//! A [`Session`] is kept as JSON by the service, which replaces it by compare-and-swap after every step that changes it:
-//! so one answer counts, and a second one, even the same, is refused. What [`Session::accept`] gives back is bound to
-//! nothing yet: each presentation must be verified for [`Session::nonce`] and [`Session::audience`], then all together by
-//! [`Session::check`].
+//! A [`Session`] is kept as JSON by the service, which replaces it by compare-and-swap after every step that changes
+//! it: so one answer counts, and a second one, even the same, is refused. What [`Session::accept`] gives back is bound
+//! to nothing yet: each presentation must be verified for [`Session::nonce`] and [`Session::audience`], then all
+//! together by [`Session::check`].
 
 use crate::ErrorResponse;
 use crate::jwe::{DecryptionKey, ENCRYPTIONS};
@@ -91,6 +91,11 @@ pub enum Conclusion {
     /// The presentations do not.
     Rejected {
         /// Why, without a claim's value.
+        result: Value,
+    },
+    /// It could not be found out whether they do: neither a yes nor a no.
+    Undecided {
+        /// What could not be had.
         result: Value,
     },
     /// The wallet or its user declined.
@@ -255,8 +260,8 @@ impl Session {
         format!("{scheme}?{}", query.finish().replace('+', "%20"))
     }
 
-    /// The request object for a wallet that came for it, signed. It may come again, until it has answered: networks lose
-    /// answers.
+    /// The request object for a wallet that came for it, signed. It may come again, until it has answered: networks
+    /// lose answers.
     pub fn request_object(
         &mut self,
         signer: &dyn Signer,
@@ -425,8 +430,8 @@ impl Session {
         members.to_jcs()
     }
 
-    /// How it ended, for the relying party. Where the browser goes on after the answer, its code must come along, so that
-    /// the answer is given to the browser of the user who gave it and to no other (section 13.3).
+    /// How it ended, for the relying party. Where the browser goes on after the answer, its code must come along, so
+    /// that the outcome is given to the browser of the user who answered and to no other (section 13.3).
     pub fn result(&self, response_code: Option<&str>) -> Result<Option<&Conclusion>, ErrorResponse> {
         if let Some(redirect) = &self.redirect {
             let hash = sha256(response_code.unwrap_or_default().as_bytes());

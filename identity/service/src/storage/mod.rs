@@ -13,6 +13,7 @@ mod issuances;
 mod offers;
 mod operators;
 mod people;
+mod presentations;
 mod settings;
 mod status;
 #[cfg(test)]

@@ -1,1 +1,3 @@
 //! The verifier: what a relying party runs.
+
+pub mod presentations;
