@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// Longest time in which an answer about the node itself must come while others do their worst, on a loaded machine.
 const RESPONSIVE: Duration = Duration::from_secs(10);
 
+/// How long a refusal for want of room takes at least.
+const REFUSED_PAUSE: Duration = Duration::from_millis(900);
+
 /// Sends bytes on a fresh connection and gives what comes back until it is closed or silent.
 fn exchange(to: SocketAddr, bytes: &[u8]) -> Result<String> {
     let mut stream = connect(to, 1)?;
@@ -179,6 +182,7 @@ fn offer(agent: &ureq::Agent, url: &str, submitted: &SubmittedTransaction, tally
     let body = submitted.to_body();
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
+        let asked = Instant::now();
         let mut response = agent.post(url).header("Content-Type", "application/json").send(&body[..])?;
         let status = response.status().as_u16();
         let may_come_back = response.headers().contains_key("retry-after");
@@ -193,6 +197,8 @@ fn offer(agent: &ureq::Agent, url: &str, submitted: &SubmittedTransaction, tally
             _ => bail!("{status}: {text}"),
         };
         ensure!(may_come_back, "{status} without Retry-After");
+        // Who asks again at once has been made to wait already.
+        ensure!(asked.elapsed() >= REFUSED_PAUSE, "{status} after {:?}", asked.elapsed());
     }
     bail!("never taken in")
 }

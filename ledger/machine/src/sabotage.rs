@@ -9,6 +9,8 @@
 pub enum Sabotage {
     /// Rules: what the issuer has revoked still counts.
     SkipRevocation,
+    /// Rules: what was issued outlives the accreditation of who issued it.
+    SkipAccreditation,
     /// Rules: a transaction that is on the ledger may be there once more.
     SkipReplayCheck,
     /// Rules: the end of the validity window does not matter.
@@ -47,6 +49,7 @@ impl Sabotage {
     /// All of them.
     pub const ALL: &'static [Self] = &[
         Self::SkipRevocation,
+        Self::SkipAccreditation,
         Self::SkipReplayCheck,
         Self::SkipExpiry,
         Self::SkipSignatures,

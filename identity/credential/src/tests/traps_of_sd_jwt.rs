@@ -95,9 +95,7 @@ fn a_critical_header_is_refused() {
 
 #[test]
 fn a_wrong_or_missing_type_is_refused() {
-    for typ in
-        ["JWT", "vc+jwt", "kb+jwt", "aval-tx+jwt", "openid4vci-proof+jwt", "VC+SD-JWT", ""]
-    {
+    for typ in ["JWT", "vc+jwt", "kb+jwt", "aval-tx+jwt", "openid4vci-proof+jwt", "VC+SD-JWT", ""] {
         let mut workshop = Workshop::new();
         workshop.header = format!(r#"{{"alg":"EdDSA","kid":"{KEY_ID}","typ":"{typ}"}}"#);
         assert_eq!(codes(&workshop.build()), ["credential.header"], "{typ}");

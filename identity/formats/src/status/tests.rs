@@ -413,7 +413,8 @@ proptest! {
         let at = at % packed.len();
         packed[at] ^= 1 << bit;
         if let Ok(unpacked) = inflate::gunzip(&packed, 1 << 21) {
-            // Free fields of the header and the padding before the checksum do not matter; the checksum covers the rest.
+            // Free fields of the header and the padding before the checksum do not matter; the checksum covers the
+            // rest.
             prop_assert_eq!(unpacked, BitstringList::decode(&list.encode().unwrap(), 1).unwrap());
         }
     }

@@ -1,4 +1,5 @@
-//! IETF Token Status List, draft 20: the reference of a token (section 6), the list as JSON and CBOR (section 4) and the
+//! IETF Token Status List, draft 20: the reference of a token (section 6), the list as JSON and CBOR (section 4) and
+//! the
 //! claims of the token that carries it, as JWT and CWT (section 5).
 //!
 //! Beyond the text: lists have at most 2^24 entries.

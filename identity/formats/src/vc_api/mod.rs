@@ -2,12 +2,14 @@
 //!
 //! | endpoint | read by | answered by |
 //! |---|---|---|
-//! | `POST /credentials/verify` | [`VerifyRequest::credential`] | [`VerifyRequest::reply`]: 200 verified, 400 not, 422 not reachable |
-//! | `POST /presentations/verify` | [`VerifyRequest::presentation`] | the same, but 200 too for what was verified to be wrong |
+//! | `POST /credentials/verify` | [`VerifyRequest::credential`] | [`VerifyRequest::reply`]: 200, 400, 422 |
+//! | `POST /presentations/verify` | [`VerifyRequest::presentation`] | the same, but 200 for a verdict |
 //! | `POST /credentials/issue` | [`IssueRequest::read`] | [`issued`]: 201 |
 //! | `POST /credentials/status` | [`StatusRequest::read`] | 200, an empty body |
 //!
-//! VCALM leaves open which status a credential that is not verified gets; the public suite for verifiers wants an error,
+//! 422 says that something could not be reached. VCALM leaves open which status a credential that is not verified
+//! gets; the public suite for verifiers wants an
+//! error,
 //! so it is 400. For presentations VCALM asks for 200 once the verification came to its end, and 400 if it could not
 //! begin. Expiry and status are errors here and never mere warnings. An unknown option is refused
 //! (`UNKNOWN_OPTION_PROVIDED`); `checks`, which older clients send, is read, and never makes fewer checks.
@@ -190,6 +192,8 @@ impl VerifyRequest {
             let value = match &self.input {
                 Input::Json(document) => document.clone(),
                 Input::Text(text) => Value::String(text.clone()),
+                // A request in JSON holds nothing binary.
+                Input::Binary(_) => Value::Null,
             };
             members.insert(name.to_owned(), value);
         }

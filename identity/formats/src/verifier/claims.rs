@@ -1,4 +1,5 @@
-//! What a verified document claims and somebody else must confirm: that the key was the issuer's when it signed, that the
+//! What a verified document claims and somebody else must confirm: that the key was the issuer's when it signed, that
+//! the
 //! schemas hold, that no status speaks against it, that the issuer is accredited.
 
 use super::answer::{Outcome, Problem};

@@ -42,7 +42,7 @@ fn judge(
     keys: &[(String, VerificationKey)],
     expectation: &Expectation,
 ) -> Outcome {
-    if let Some(confirmation) = secured.jwt_ref().and_then(|jwt| jwt.payload().get("cnf")) {
+    if let Some(confirmation) = secured.claims().and_then(|claims| claims.get("cnf")) {
         return if confirms(confirmation, keys) {
             Outcome::Passed
         } else {

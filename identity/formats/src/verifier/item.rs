@@ -172,10 +172,10 @@ impl Item {
             Err(_) => String::new(),
         };
         let dates = times.and_then(|times| times.check(expectation.now_s, expectation.skew_s));
-        let token = secured.jwt_ref().map_or(Ok(()), |jwt| {
-            jwt.check_time(expectation.now_s, expectation.skew_s)?;
+        let token = secured.claims().map_or(Ok(()), |claims| {
+            jose::check_time(claims, expectation.now_s, expectation.skew_s)?;
             let latest_s = expectation.now_s.saturating_add(expectation.skew_s);
-            let issued_s = jose::seconds(jwt.payload(), "iat")?;
+            let issued_s = jose::seconds(claims, "iat")?;
             if issued_s.is_some_and(|issued| issued > latest_s) {
                 Err(FormatError::NotYetValid)
             } else {

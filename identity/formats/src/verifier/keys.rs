@@ -7,7 +7,6 @@ use super::secured::{Secured, Signature};
 use super::{Expectation, State};
 use crate::data_integrity::Expected;
 use crate::document::{ControllerDocument, Method};
-use crate::jose::Jwt;
 use crate::jose::sd_jwt::ExpectedBinding;
 use crate::{FormatError, VerificationKey};
 use serde_json::Value;
@@ -118,8 +117,9 @@ fn verify_one(
         Err(error) => return item.check(state, "key_control", looked_at, error.into()),
     };
     let result = method.check_time(expectation.now_s);
-    let signature =
-        secured.verify(signer.index, &method.key).and_then(|()| proof_says(item, &signer, expectation));
+    let signature = secured
+        .verify(expectation.contexts(), signer.index, &method.key)
+        .and_then(|()| proof_says(item, &signer, expectation));
     item.check(state, "key_control", method.id.clone(), Outcome::Passed);
     item.check(state, "key_purpose", format!("{} in {purpose}", method.id), Outcome::Passed);
     item.check(state, "key_now", format!("{} at {}", method.id, text_of(expectation.now_s)), outcome(result));
@@ -161,7 +161,7 @@ pub(super) fn find(
     if let Some(id) = &signer.method {
         return document.method_for(purpose, id);
     }
-    let kind = secured.jwt_ref().map(Jwt::key_type);
+    let kind = secured.key_type();
     let methods = document.methods_for(purpose);
     let mut fitting = methods.into_iter().filter(|method| kind.is_none_or(|kind| kind == method.key.kind()));
     match (fitting.next(), fitting.next()) {
@@ -176,7 +176,7 @@ fn proof_says(item: &Item, signer: &SigningParty, expectation: &Expectation) -> 
     let presentation = *item.role() == Role::Presentation;
     let challenge = expectation.challenge.as_deref().filter(|_| presentation);
     let domain = expectation.domain.as_deref().filter(|_| presentation);
-    match secured.jwt_ref() {
+    match secured.claims() {
         None => {
             let proofs = secured.proofs()?;
             let proof = proofs.get(signer.index).ok_or(FormatError::ProofMissing)?;
@@ -194,8 +194,7 @@ fn proof_says(item: &Item, signer: &SigningParty, expectation: &Expectation) -> 
         }
         // The nonce and audience of an SD-JWT are those of its key binding.
         Some(_) if secured.sd_jwt_ref().is_some() => Ok(()),
-        Some(jwt) => {
-            let payload = jwt.payload();
+        Some(payload) => {
             if challenge.is_some() && payload.get("nonce").and_then(Value::as_str) != challenge {
                 return Err(FormatError::Nonce);
             }

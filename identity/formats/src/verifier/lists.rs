@@ -1,4 +1,5 @@
-//! The status entries of a credential and the lists that they lead to. A list is signed: it is a part of the verification
+//! The status entries of a credential and the lists that they lead to. A list is signed: it is a part of the
+//! verification
 //! with signatures of its own before anything in it counts.
 
 use super::answer::{Outcome, Problem};
@@ -101,7 +102,7 @@ pub(super) fn entries(secured: &Secured) -> Vec<Entry> {
         }
     }
     // A VCDM credential in a token may carry the claim as well (VC-JOSE-COSE section 3.1.3 lets claims be there).
-    let of_token = secured.jwt_ref().and_then(|jwt| jwt.payload().get("status"));
+    let of_token = secured.claims().and_then(|claims| claims.get("status"));
     if let Some(status) = of_token {
         entries.push(match TokenEntry::read(status) {
             Ok(Some(entry)) => Entry::Token(entry),
@@ -188,6 +189,7 @@ fn read(bytes: &[u8], token: bool) -> Result<Secured, FormatError> {
     let input = Input::read(bytes, limits)?;
     match (token, &input) {
         (true, Input::Text(text)) => Secured::status_token(text, limits),
+        (true, Input::Binary(bytes)) => Secured::status_cwt(bytes, limits),
         (true, Input::Json(_)) => Err(FormatError::Type("status list")),
         (false, _) => Secured::credential(&input, limits),
     }
@@ -224,8 +226,7 @@ fn known(
     let secured = item.secured().ok_or(nothing.clone())?;
     let issuer = item.party().or_else(|| item.signer()).ok_or(nothing.clone())?.to_owned();
     let (content, from_s, until_s) = if token {
-        let claims = secured.document.as_object().ok_or(nothing)?;
-        let claims = TokenListClaims::from_json(claims)?;
+        let claims = secured.status_list()?;
         claims.check(uri, expectation.now_s, expectation.skew_s)?;
         let (from_s, until_s) = (Some(claims.issued_s), claims.expires_s);
         (Content::Token(claims), from_s, until_s)

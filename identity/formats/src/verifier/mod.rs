@@ -1,6 +1,7 @@
 //! The one strict entry point for whoever relies on a credential or a presentation, in every format of this crate.
 //!
-//! Sans-io and in steps: a [`Verification`] says what it wants to know ([`Verification::wants`]), the caller supplies each
+//! Sans-io and in steps: a [`Verification`] says what it wants to know ([`Verification::wants`]), the caller supplies
+//! each
 //! as [`Evidence`] or says that it cannot be had, until nothing more is wanted; [`Verification::judge`] then gives the
 //! [`Answer`]. Time comes with the [`Expectation`].
 //!
@@ -10,15 +11,16 @@
 //! | `key_control` | the signing key is in the document of the issuer (or holder), who controls it |
 //! | `key_purpose`, `key_now` | the document lists the key for the purpose, and it is neither expired nor revoked |
 //! | `did_active` | the issuer's DID is not deactivated |
-//! | `signature` | the signature, and what the proof says of itself: purpose, dates, and for presentations challenge and domain |
+//! | `signature` | the signature, and what the proof says of itself: purpose, dates, challenge and domain |
 //! | `key_at_signing` | the document of the time of signing had the same key for the same purpose |
 //! | `dates`, `type` | the period of validity includes now; it is of the types that the caller relies on |
-//! | `schema`, `status` | each schema holds; each status entry is clear in a list of the issuer's that was itself verified |
+//! | `schema`, `status` | each schema holds; each status entry is clear in a list that was itself verified |
 //! | `accreditation_at_issuance`, `accreditation_now` | the issuer may issue the type, by which chain |
 //! | `holder_binding` | the holder's proof and each credential belong together |
 //!
 //! Always true: nothing is asked for on the word of a document whose signature was not verified, apart from the
-//! document of the signer; a signer's key comes from that document alone; *invalid* (a verdict) and *undecided* (it could
+//! document of the signer; a signer's key comes from that document alone; *invalid* (a verdict) and *undecided* (it
+//! could
 //! not be checked) are different, and neither is ever [`Verdict::Verified`]. Only [`Verification::judge`] makes a
 //! [`Verified`].
 
@@ -40,6 +42,7 @@ pub use evidence::{Accreditation, Evidence, Resolution, Want};
 pub use lists::KnownList;
 pub use secured::Input;
 
+use crate::Contexts;
 use crate::json::Limits;
 use item::{Item, Role};
 use std::collections::BTreeMap;
@@ -69,7 +72,8 @@ pub enum AccreditationPolicy {
 /// Whether a credential must belong to whoever presents it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HolderPolicy {
-    /// A credential about somebody else gives a warning. An SD-JWT that names a holder's key must be bound all the same.
+    /// A credential about somebody else gives a warning. An SD-JWT that names a holder's key must be bound all the
+    /// same.
     #[default]
     Reported,
     /// A credential about somebody else is refused.
@@ -77,7 +81,7 @@ pub enum HolderPolicy {
 }
 
 /// What the verifier expects. Start with [`Expectation::at`] and change what is different.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Expectation {
     /// Now, in unix seconds.
     pub now_s: i64,
@@ -105,6 +109,8 @@ pub struct Expectation {
     pub status_entries_min: u64,
     /// How large and deep a secured form may be.
     pub limits: Limits,
+    /// The contexts of linked data that are known; those that ship inside, if not said otherwise.
+    pub contexts: Option<Arc<Contexts>>,
 }
 
 impl Expectation {
@@ -124,7 +130,12 @@ impl Expectation {
             status_required: false,
             status_entries_min: crate::status::ENTRIES_MIN,
             limits: Limits::default(),
+            contexts: None,
         }
+    }
+
+    fn contexts(&self) -> &Contexts {
+        self.contexts.as_deref().unwrap_or_else(|| Contexts::shipped())
     }
 }
 

@@ -1,7 +1,8 @@
 //! `JsonSchema` of VC JSON Schema: the whole credential by a JSON Schema (2020-12, or the draft that it names).
 //!
 //! A schema comes from outside, so what it can cost is bounded before it is evaluated: references lead into the schema
-//! itself and never in a circle, written out it has at most [`NODES_MAX`] parts, and patterns are matched in linear time.
+//! itself and never in a circle, written out it has at most [`NODES_MAX`] parts, and patterns are matched in linear
+//! time.
 //! A schema beyond that is not *wrong*; it was not used, and that is what the answer says.
 
 use super::answer::{Outcome, Problem};

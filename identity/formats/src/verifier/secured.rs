@@ -1,12 +1,15 @@
 //! Secured forms, read into one shape: the document, and how its signatures are to be verified.
 
+use crate::cose::{self, Sign1};
 use crate::data_integrity::{self, Proof};
 use crate::jose::sd_jwt::{DC_SD_JWT, SdJwt, VC_SD_JWT, VP_SD_JWT};
 use crate::jose::{self, Jwt, VC_JWT, VP_JWT};
 use crate::json::{self, Limits};
+use crate::status::{StatusError, TokenListClaims};
 use crate::vcdm::{self, Envelope, open_envelope};
-use crate::{FormatError, VerificationKey};
-use serde_json::Value;
+use crate::{Contexts, FormatError, KeyType, VerificationKey};
+use base64::Engine as _;
+use serde_json::{Map, Value, json};
 
 /// Something to be verified.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,13 +18,19 @@ pub enum Input {
     Json(Value),
     /// A compact JWT or an SD-JWT.
     Text(String),
+    /// A `COSE_Sign1`.
+    Binary(Vec<u8>),
 }
 
 impl Input {
-    /// Reads what came over the network: JSON if it begins as an object, else a token.
+    /// Reads what came over the network: JSON if it begins as an object, COSE if it begins as that, else a token.
     pub fn read(bytes: &[u8], limits: Limits) -> Result<Self, FormatError> {
         if bytes.len() > limits.bytes_max {
             return Err(FormatError::Oversized("input"));
+        }
+        // Tag 18, or an array of four.
+        if matches!(bytes.first(), Some(0xd2 | 0x84)) {
+            return Ok(Self::Binary(bytes.to_vec()));
         }
         match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{') => Ok(Self::Json(json::parse(bytes, "input", limits)?)),
@@ -52,6 +61,8 @@ pub(super) enum Securing {
     Jwt(Box<Jwt>),
     /// By the SD-JWT it came in.
     SdJwt(Box<SdJwt>),
+    /// By the COSE message it came in.
+    Cose(Box<Sign1>),
     /// Not at all.
     Nothing,
 }
@@ -88,11 +99,12 @@ impl Secured {
                 if envelope.is_presentation {
                     return Err(FormatError::Type("credential"));
                 }
-                Self::token(&envelope.content, &envelope.media_type, false, limits)
+                Self::enveloped(&envelope, limits)
             }
             Input::Json(document) => Self::with_proofs(document),
             Input::Text(text) if text.contains('~') => Self::sd_jwt(text, &TYPES_OF_CREDENTIALS, limits),
             Input::Text(text) => Self::jwt(text, false, limits),
+            Input::Binary(bytes) => Self::cose(bytes, false, limits),
         }
     }
 
@@ -104,13 +116,14 @@ impl Secured {
                 if !envelope.is_presentation {
                     return Err(FormatError::Type("presentation"));
                 }
-                Self::token(&envelope.content, &envelope.media_type, true, limits)
+                Self::enveloped(&envelope, limits)
             }
             Input::Json(document) => Self::with_proofs(document),
             Input::Text(text) if text.contains('~') => {
                 Self::sd_jwt(text, &[DC_SD_JWT, VC_SD_JWT, VP_SD_JWT], limits)
             }
             Input::Text(text) => Self::jwt(text, true, limits),
+            Input::Binary(bytes) => Self::cose(bytes, true, limits),
         }
     }
 
@@ -118,6 +131,33 @@ impl Secured {
     pub(super) fn status_token(text: &str, limits: Limits) -> Result<Self, FormatError> {
         let jwt = Jwt::parse(text, "status list", &[crate::status::token::JWT_TYPE], limits)?;
         Ok(Self::of_jwt(jwt.payload().clone().into(), jwt, Model::StatusToken, "statuslist+jwt"))
+    }
+
+    /// Reads the CWT of a Token Status List. Its claims stand in the document but for the list itself.
+    pub(super) fn status_cwt(bytes: &[u8], limits: Limits) -> Result<Self, FormatError> {
+        let message = Sign1::parse(bytes, "status list", &[crate::status::token::CWT_TYPE], limits)?;
+        let claims = TokenListClaims::from_cbor(message.payload());
+        let claims = claims.map_err(|error| FormatError::malformed("status list", error))?;
+        let mut document = json!({"iat": claims.issued_s});
+        if let (Some(members), Some(issuer)) = (document.as_object_mut(), claims.issuer) {
+            members.insert("iss".to_owned(), issuer.into());
+        }
+        if let (Some(members), Some(end)) = (document.as_object_mut(), claims.expires_s) {
+            members.insert("exp".to_owned(), end.into());
+        }
+        let securing = Securing::Cose(Box::new(message));
+        Ok(Self { document, model: Model::StatusToken, securing, format: "statuslist+cwt" })
+    }
+
+    fn cose(bytes: &[u8], presentation: bool, limits: Limits) -> Result<Self, FormatError> {
+        let (read, format) = if presentation {
+            (cose::read_presentation(bytes, limits), "vp+cose")
+        } else {
+            (cose::read_credential(bytes, limits), "vc+cose")
+        };
+        let (message, members) = read?;
+        let securing = Securing::Cose(Box::new(message));
+        Ok(Self { document: Value::Object(members), model: Model::Vcdm, securing, format })
     }
 
     fn with_proofs(document: &Value) -> Result<Self, FormatError> {
@@ -133,15 +173,25 @@ impl Secured {
     }
 
     /// The content of an envelope, by its media type.
-    fn token(text: &str, media_type: &str, presentation: bool, limits: Limits) -> Result<Self, FormatError> {
-        match (media_type, presentation) {
+    fn enveloped(envelope: &Envelope, limits: Limits) -> Result<Self, FormatError> {
+        let presentation = envelope.is_presentation;
+        let bytes = match envelope.is_base64 {
+            true => base64::engine::general_purpose::STANDARD
+                .decode(&envelope.content)
+                .map_err(|_| FormatError::malformed("envelope", "not base64"))?,
+            false => envelope.content.clone().into_bytes(),
+        };
+        let text = || std::str::from_utf8(&bytes).map_err(|_| FormatError::malformed("envelope", "not text"));
+        match (envelope.media_type.as_str(), presentation) {
             ("application/vc+jwt", false) | ("application/vp+jwt", true) | ("application/jwt", _) => {
-                Self::jwt(text, presentation, limits)
+                Self::jwt(text()?, presentation, limits)
             }
-            ("application/vc+sd-jwt", false) => Self::sd_jwt(text, &[VC_SD_JWT], limits),
-            ("application/vp+sd-jwt", true) => Self::sd_jwt(text, &[VP_SD_JWT], limits),
-            ("application/dc+sd-jwt", false) => Self::sd_jwt(text, &[DC_SD_JWT], limits),
-            ("application/vc+cose" | "application/vp+cose", _) => Err(FormatError::Suite),
+            ("application/vc+sd-jwt", false) => Self::sd_jwt(text()?, &[VC_SD_JWT], limits),
+            ("application/vp+sd-jwt", true) => Self::sd_jwt(text()?, &[VP_SD_JWT], limits),
+            ("application/dc+sd-jwt", false) => Self::sd_jwt(text()?, &[DC_SD_JWT], limits),
+            ("application/vc+cose", false) | ("application/vp+cose", true) => {
+                Self::cose(&bytes, presentation, limits)
+            }
             _ => Err(FormatError::Type("envelope")),
         }
     }
@@ -188,12 +238,42 @@ impl Secured {
         Ok(Self { document, model, securing: Securing::SdJwt(Box::new(sd_jwt)), format })
     }
 
-    /// The JWT that carries the signature, if one does.
-    pub(super) fn jwt_ref(&self) -> Option<&Jwt> {
+    /// The claims of the token that carries the signature, if one does: issuer, times, audience, nonce, key.
+    pub(super) fn claims(&self) -> Option<&Map<String, Value>> {
         match &self.securing {
-            Securing::Jwt(jwt) => Some(jwt),
-            Securing::SdJwt(sd_jwt) => Some(sd_jwt.jwt()),
+            Securing::Jwt(jwt) => Some(jwt.payload()),
+            Securing::SdJwt(sd_jwt) => Some(sd_jwt.jwt().payload()),
+            Securing::Cose(_) => self.document.as_object(),
             Securing::Proofs | Securing::Nothing => None,
+        }
+    }
+
+    /// The type of key that the token's algorithm needs.
+    pub(super) fn key_type(&self) -> Option<KeyType> {
+        match &self.securing {
+            Securing::Jwt(jwt) => Some(jwt.key_type()),
+            Securing::SdJwt(sd_jwt) => Some(sd_jwt.jwt().key_type()),
+            Securing::Cose(message) => Some(message.key_type()),
+            Securing::Proofs | Securing::Nothing => None,
+        }
+    }
+
+    /// The key that the token names. A `kid` of COSE is bytes; those that are no text name nothing that is known here.
+    fn key_id(&self) -> Option<String> {
+        match &self.securing {
+            Securing::Jwt(jwt) => jwt.key_id().map(str::to_owned),
+            Securing::SdJwt(sd_jwt) => sd_jwt.jwt().key_id().map(str::to_owned),
+            Securing::Cose(message) => message.key_id().map(|id| String::from_utf8_lossy(id).into_owned()),
+            Securing::Proofs | Securing::Nothing => None,
+        }
+    }
+
+    /// The claims of a Token Status List.
+    pub(super) fn status_list(&self) -> Result<TokenListClaims, StatusError> {
+        match (&self.securing, self.document.as_object()) {
+            (Securing::Cose(message), _) => TokenListClaims::from_cbor(message.payload()),
+            (_, Some(claims)) => TokenListClaims::from_json(claims),
+            _ => Err(StatusError::Malformed("there is no list")),
         }
     }
 
@@ -222,12 +302,12 @@ impl Secured {
 
     /// The signatures, with what they say of themselves.
     pub(super) fn signatures(&self) -> Result<Vec<Signature>, FormatError> {
-        match (&self.securing, self.jwt_ref()) {
+        match (&self.securing, self.claims()) {
             (Securing::Nothing, _) => Err(FormatError::ProofMissing),
-            (_, Some(jwt)) => {
-                let issued_s = jose::seconds(jwt.payload(), "iat")?;
-                let signed_s = issued_s.or(jose::seconds(jwt.payload(), "nbf")?);
-                Ok(vec![Signature { index: 0, method: jwt.key_id().map(str::to_owned), signed_s }])
+            (_, Some(claims)) => {
+                let issued_s = jose::seconds(claims, "iat")?;
+                let signed_s = issued_s.or(jose::seconds(claims, "nbf")?);
+                Ok(vec![Signature { index: 0, method: self.key_id(), signed_s }])
             }
             (_, None) => {
                 let of = |(index, proof): (usize, Proof<'_>)| Signature {
@@ -241,14 +321,22 @@ impl Secured {
     }
 
     /// Verifies one of the signatures with a key.
-    pub(super) fn verify(&self, index: usize, key: &VerificationKey) -> Result<(), FormatError> {
-        match self.jwt_ref() {
-            Some(jwt) => jwt.verify(key),
-            None => {
+    pub(super) fn verify(
+        &self,
+        contexts: &Contexts,
+        index: usize,
+        key: &VerificationKey,
+    ) -> Result<(), FormatError> {
+        match &self.securing {
+            Securing::Jwt(jwt) => jwt.verify(key),
+            Securing::SdJwt(sd_jwt) => sd_jwt.verify(key),
+            Securing::Cose(message) => message.verify(key),
+            Securing::Proofs => {
                 let proofs = self.proofs()?;
                 let proof = proofs.get(index).ok_or(FormatError::ProofMissing)?;
-                data_integrity::verify_proof(&self.document, proof.value, key)
+                data_integrity::verify_proof_with(contexts, &self.document, proof.value, key)
             }
+            Securing::Nothing => Err(FormatError::ProofMissing),
         }
     }
 }

@@ -93,6 +93,7 @@ enum Effect {
     Allowed { target: Target },
     Accredited { actor: usize, previous: u32 },
     Disaccredited { actor: usize },
+    Branch { actor: usize },
     Published { schema: SchemaHash },
     Deprecated { schema: SchemaHash },
     Registered { number: u64 },
@@ -130,6 +131,8 @@ pub struct Workload {
     holds: Vec<TransactionId>,
     denials: Vec<Target>,
     accredited: BTreeMap<usize, (u32, bool)>,
+    /// Who has a status registry beside the issuer, and was accredited when it was made.
+    branches: BTreeSet<usize>,
     schemas: Vec<SchemaHash>,
     /// Nodes that are registered and never run.
     nodes: Vec<u64>,
@@ -164,6 +167,7 @@ impl Workload {
             holds: Vec::new(),
             denials: Vec::new(),
             accredited: BTreeMap::new(),
+            branches: BTreeSet::new(),
             schemas: Vec::new(),
             nodes: Vec::new(),
             next_node: PHANTOM_NODES_FROM,
@@ -300,6 +304,9 @@ impl Workload {
             Effect::Disaccredited { actor } => {
                 let version = self.accredited.get(&actor).map_or(0, |(version, _)| *version);
                 self.accredited.insert(actor, (version + 1, false));
+            }
+            Effect::Branch { actor } => {
+                self.branches.insert(actor);
             }
             Effect::Published { schema } => self.schemas.push(schema),
             Effect::Deprecated { schema } => self.schemas.retain(|own| *own != schema),

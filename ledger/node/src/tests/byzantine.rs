@@ -4,15 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aval_codec::Hash;
-use aval_proof::Certificate;
-use aval_types::action::NodeEvidence;
-use aval_types::block::{BlockTransaction, transactions_root, witnesses_root};
+use aval_types::block::BlockTransaction;
 use bytes::Bytes;
 
 use super::network::{VALIDATORS, Validators, key_seeds, kit};
+use super::tampered::{Hands, Tampered, with_body};
 use crate::core::Core;
 use crate::engine::simulation::{Quality, simulate};
-use crate::engine::{Ancestry, Application, Fatal, SealedBlock, Slot};
+use crate::engine::{Ancestry, Application as _, SealedBlock, Slot};
 use crate::executor::Executor;
 
 /// What the faulty validator does to the block it should have proposed.
@@ -40,9 +39,7 @@ impl Fault {
         let mut faulty = block.block().clone();
         match self {
             Self::Unauthorized(transaction) => {
-                faulty.transactions.push((**transaction).clone());
-                faulty.header.transactions_root = transactions_root(&faulty.transactions);
-                faulty.header.witnesses_root = witnesses_root(&faulty.transactions);
+                return Some(with_body(block, |block| block.transactions.push((**transaction).clone())));
             }
             Self::OtherBody(transaction) => faulty.transactions.push((**transaction).clone()),
             Self::Stripped => faulty = faulty.strip(),
@@ -59,85 +56,35 @@ impl Fault {
     }
 }
 
-/// An executor whose proposals are spoiled; for the rest it is honest.
+/// Spoils proposals, and keeps what was made of them.
 struct Faulty {
-    executor: Arc<Executor>,
     fault: Fault,
     proposed: Arc<Mutex<Vec<SealedBlock>>>,
 }
 
-impl Application for Faulty {
-    async fn propose(&self, slot: Slot, ancestry: Ancestry) -> Option<Arc<SealedBlock>> {
-        let block = self.executor.propose(slot, ancestry).await?;
+impl Hands for Faulty {
+    async fn propose(&self, executor: &Executor, slot: Slot, ancestry: Ancestry) -> Option<Arc<SealedBlock>> {
+        let block = executor.propose(slot, ancestry).await?;
         let Some(faulty) = self.fault.apply(&block) else { return Some(block) };
         self.proposed.lock().unwrap().push(faulty.clone());
         Some(Arc::new(faulty))
-    }
-
-    async fn verify(&self, block: Arc<SealedBlock>, ancestry: Ancestry) -> bool {
-        self.executor.verify(block, ancestry).await
-    }
-
-    async fn finalized(
-        &self,
-        block: Arc<SealedBlock>,
-        certificate: Option<Certificate>,
-    ) -> Result<(), Fatal> {
-        self.executor.finalized(block, certificate).await
-    }
-
-    fn observe_tip(&self, height: u64) {
-        self.executor.observe_tip(height);
-    }
-
-    fn message(&self, sender: [u8; 32], message: Bytes) {
-        self.executor.message(sender, message);
-    }
-
-    fn fault(&self, evidence: NodeEvidence) {
-        self.executor.fault(evidence);
     }
 }
 
 /// The verdicts of honest validators, by the bytes of the block.
 type Verdicts = Arc<Mutex<Vec<(Bytes, bool)>>>;
 
-/// An executor whose verdicts are written down.
-struct Recorded {
-    executor: Arc<Executor>,
-    verdicts: Verdicts,
+/// Writes verdicts down.
+struct Recorded(Verdicts);
+
+impl Hands for Recorded {
+    fn judged(&self, block: &SealedBlock, verdict: bool) {
+        self.0.lock().unwrap().push((block.encoded().clone(), verdict));
+    }
 }
 
-impl Application for Recorded {
-    async fn propose(&self, slot: Slot, ancestry: Ancestry) -> Option<Arc<SealedBlock>> {
-        self.executor.propose(slot, ancestry).await
-    }
-
-    async fn verify(&self, block: Arc<SealedBlock>, ancestry: Ancestry) -> bool {
-        let verdict = self.executor.verify(block.clone(), ancestry).await;
-        self.verdicts.lock().unwrap().push((block.encoded().clone(), verdict));
-        verdict
-    }
-
-    async fn finalized(
-        &self,
-        block: Arc<SealedBlock>,
-        certificate: Option<Certificate>,
-    ) -> Result<(), Fatal> {
-        self.executor.finalized(block, certificate).await
-    }
-
-    fn observe_tip(&self, height: u64) {
-        self.executor.observe_tip(height);
-    }
-
-    fn message(&self, sender: [u8; 32], message: Bytes) {
-        self.executor.message(sender, message);
-    }
-
-    fn fault(&self, evidence: NodeEvidence) {
-        self.executor.fault(evidence);
-    }
+fn tampered<H>(core: &Core, hands: H) -> Arc<Tampered<H>> {
+    Arc::new(Tampered { executor: core.executor.clone(), hands })
 }
 
 /// Three honest validators and a faulty one do their work. Returns what the honest ones said about the faulty blocks.
@@ -151,14 +98,12 @@ fn run(seed: u64, fault: impl Fn(&aval_machine::testkit::Kit) -> Fault) -> Vec<b
         let verdicts = Verdicts::default();
         for index in 0..VALIDATORS - 1 {
             let verdicts = verdicts.clone();
-            let recorded = |core: &Core| Arc::new(Recorded { executor: core.executor.clone(), verdicts });
+            let recorded = |core: &Core| tampered(core, Recorded(verdicts));
             validators.start_as(index, recorded).await;
         }
         let (tries, spoiled) = (proposed.clone(), fault.clone());
         validators
-            .start_as(VALIDATORS - 1, |core| {
-                Arc::new(Faulty { executor: core.executor.clone(), fault: spoiled, proposed: tries })
-            })
+            .start_as(VALIDATORS - 1, |core| tampered(core, Faulty { fault: spoiled, proposed: tries }))
             .await;
         validators.work(3, 2).await;
         validators.reach(validators.height(0) + 6).await;

@@ -9,4 +9,5 @@ mod membership;
 mod network;
 mod random;
 mod simulation;
+mod tampered;
 mod upgrade;

@@ -283,3 +283,35 @@ fn a_list_of_2_to_the_20_entries_is_looked_up() {
         assert_eq!(answer.is_verified(), verified, "{:#}", answer.to_json());
     }
 }
+
+#[test]
+fn a_credential_in_cose_and_a_list_as_a_cwt_are_verified() {
+    use crate::cose;
+    let sign = |credential: &Value| cose::sign_credential(credential, &method(ISSUER), &key(ISSUER)).unwrap();
+    let facts = Facts::new();
+    let credential = with(credential(), "/iat", json!(SIGNED_S));
+    let good = Input::read(&sign(&credential), crate::json::Limits::default()).unwrap();
+    assert!(matches!(good, Input::Binary(_)));
+    assert_verified(&facts.verify(Kind::Credential, &good, Expectation::at(NOW_S)));
+    for (at, byte) in sign(&credential).into_iter().enumerate() {
+        let mut changed = sign(&credential);
+        changed[at] = byte ^ 1;
+        let answer = facts.verify(Kind::Credential, &Input::Binary(changed), Expectation::at(NOW_S));
+        assert!(!answer.is_verified(), "byte {at}");
+    }
+    for (index, outcome) in [(5, "verified"), (7, "invalid")] {
+        let status = crate::status::TokenEntry { uri: TOKENS.into(), index }.to_value();
+        let credential = with(with(credential.clone(), "/credentialStatus", Value::Null), "/status", status);
+        let claims = crate::status::TokenListClaims { issued_s: NOW_S - 10, ..tokens() }.to_cbor().unwrap();
+        let list =
+            cose::sign("application/statuslist+cwt", None, method(ISSUER).as_bytes(), &claims, &key(ISSUER));
+        let list = list.unwrap();
+        let input = Input::Binary(sign(&credential));
+        let answer =
+            Verification::new(Kind::Credential, &input, Expectation::at(NOW_S)).run(|want| match want {
+                Want::StatusList { token: true, .. } => Evidence::StatusList(list.clone()),
+                other => facts.supply(other),
+            });
+        assert_eq!(answer.outcome(), outcome, "{:#}", answer.to_json());
+    }
+}

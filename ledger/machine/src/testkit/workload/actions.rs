@@ -20,8 +20,16 @@ use aval_types::{
 };
 
 use super::super::model::policy_without;
-use super::super::{Credential, DIPLOMA, Draft, MEMBERSHIP, Party, Terms, accredited};
+use super::super::{Credential, DIPLOMA, Draft, LIST_SIZE, MEMBERSHIP, Party, Terms, accredited};
 use super::{ENDORSER, Effect, OPERATOR, REGULARS, SUPERVISOR, Workload};
+
+/// The name of the status registry of those who are accredited later.
+const BRANCH: &str = "branch";
+
+/// Its only list.
+fn branch_list(issuer: &Party) -> String {
+    format!("https://issuer.example/status/{}", issuer.did.id())
+}
 
 /// The list of the issuer's registry of suspensions.
 const SUSPENSIONS: &str = "https://issuer.example/status/suspensions";
@@ -31,8 +39,14 @@ impl Workload {
     pub(super) fn make(&mut self, kind: &str, height: u64) -> Option<SubmittedTransaction> {
         match kind {
             "did.create" => {
-                let endorsed = self.dice.chance(40);
-                Some(self.create(endorsed))
+                let branches: Vec<usize> = self.branches.iter().copied().collect();
+                match self.dice.pick(&branches).filter(|_| self.dice.chance(50)) {
+                    Some(branch) => Some(self.join_by_branch(branch)),
+                    None => {
+                        let endorsed = self.dice.chance(40);
+                        Some(self.create(endorsed))
+                    }
+                }
             }
             "did.update" => self.update(),
             "did.rotate" => {
@@ -53,7 +67,7 @@ impl Workload {
                 Some(submitted)
             }
             "credential.present" => self.present(),
-            "registry.create" => Some(self.registry()),
+            "registry.create" => Some(self.branch().unwrap_or_else(|| self.registry())),
             "registry.update" => self.status(),
             "governance.propose" => {
                 let change = self.change()?;
@@ -81,6 +95,34 @@ impl Workload {
         let credential = self.kit.credential(&party, roles);
         let submitted = party.create_with(&self.kit, &credential);
         self.note(&submitted, Effect::Joined { actor, credential: Some(Box::new(credential)) });
+        submitted
+    }
+
+    /// Whoever was accredited and has no status registry yet makes one.
+    fn branch(&mut self) -> Option<SubmittedTransaction> {
+        let live = self.accredited.iter().filter(|(_, (_, live))| *live).map(|(actor, _)| *actor);
+        let new: Vec<usize> = live.filter(|actor| !self.branches.contains(actor)).collect();
+        let actor = self.dice.pick(&new)?;
+        let party = self.actors[actor].party.clone();
+        let action = RegistryCreate {
+            registry: BRANCH.to_owned(),
+            purpose: Purpose::Revocation,
+            bits: 1,
+            size: LIST_SIZE,
+            lists: vec![branch_list(&party)],
+        };
+        Some(self.send(&party, Action::RegistryCreate(action), Effect::Branch { actor }))
+    }
+
+    /// A new company joins with a credential of somebody who was accredited once, and may not be any more.
+    fn join_by_branch(&mut self, branch: usize) -> SubmittedTransaction {
+        let (actor, issuer) = (self.actor(), self.actors[branch].party.clone());
+        let party = self.actors[actor].party.clone();
+        let registry = RegistryId::new(issuer.did.clone(), BRANCH).expect("the name is one");
+        let terms = Terms { registry, list: branch_list(&issuer), ..self.kit.terms(&party) };
+        let credential = self.kit.issue(&issuer, terms);
+        let submitted = party.create_with(&self.kit, &credential);
+        self.note(&submitted, Effect::Joined { actor, credential: None });
         submitted
     }
 

@@ -18,6 +18,7 @@ use crate::executor::install_genesis;
 use crate::mempool::Limits;
 use crate::metrics::Metrics;
 
+use super::super::tampered::Tampered;
 use super::byzantine::{Cast, Citizen, Liar, Loot};
 use super::plan::{LINK, Plan};
 
@@ -158,7 +159,8 @@ impl Nodes {
             let metrics = Arc::new(Metrics::new());
             let core =
                 Core::start(network, ledger, runtime, links, metrics, options).expect("it has a ledger");
-            let built = core.built(Arc::new(Citizen { executor: core.executor.clone(), liar }));
+            let built =
+                core.built(Arc::new(Tampered { executor: core.executor.clone(), hands: Citizen(liar) }));
             running.borrow_mut().insert(node, core);
             built
         };

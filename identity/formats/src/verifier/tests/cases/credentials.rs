@@ -2,6 +2,7 @@
 
 use super::super::world::*;
 use super::Case;
+use crate::data_integrity::{self, ProofOptions, Suite};
 use crate::verifier::{AccreditationPolicy, Input, Kind};
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ fn signed(pointer: &str, value: Value) -> Value {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = proofs();
+    cases.extend(contexts());
     cases.extend(shapes());
     cases.extend(schemas());
     cases.extend(accreditations());
@@ -96,6 +98,48 @@ fn proofs() -> Vec<Case> {
             "proof.unsupported",
         )
         .undecided(),
+    ]
+}
+
+/// Linked data: what contexts do to what was signed.
+fn contexts() -> Vec<Case> {
+    let rdf = |suite: Suite| {
+        let options = ProofOptions { suite, ..proof_options(ISSUER) };
+        data_integrity::secure(&credential(), &options, &key(ISSUER)).unwrap()
+    };
+    let with_context = |document: Value, context: Value| {
+        let mut contexts = document["@context"].clone();
+        contexts.as_array_mut().unwrap().push(context);
+        with(document, "/@context", contexts)
+    };
+    let remote = json!("https://stranger.example/context");
+    let redefined = json!({"degree": "https://stranger.example/terms#nothing"});
+    vec![
+        case(
+            "remote-context",
+            "a context was added that would have to be fetched from a stranger",
+            with_context(rdf(Suite::EddsaRdfc2022), remote),
+            "linked_data.unknown_context",
+        )
+        .undecided(),
+        case(
+            "term-redefined",
+            "a context was added that makes a signed term mean something else",
+            with_context(rdf(Suite::EddsaRdfc2022), redefined),
+            "signature",
+        ),
+        case(
+            "member-added-in-linked-data",
+            "a member was added after the proof was made over linked data",
+            with(rdf(Suite::EddsaRdfc2022), "/approved", json!(true)),
+            "signature",
+        ),
+        case(
+            "claim-changed-in-linked-data",
+            "the degree was changed after the proof was made over linked data",
+            with(rdf(Suite::EddsaRdfc2022), "/credentialSubject/degree", json!("Master of Arts")),
+            "signature",
+        ),
     ]
 }
 

@@ -11,10 +11,9 @@ use aval_types::{Vote, VoteKind};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use super::{Behaviour, Cast, ancestry};
+use super::{Behaviour, Cast, Proposing, ancestry};
+use crate::engine::SealedBlock;
 use crate::engine::simulation::{Parcel, To, TravellingVote, Wire, digest_of_block, message_of_block};
-use crate::engine::{SealedBlock, Slot};
-use crate::executor::Executor;
 
 pub(super) struct Equivocator {
     cast: Cast,
@@ -72,13 +71,8 @@ impl Equivocator {
 }
 
 impl Behaviour for Equivocator {
-    fn propose<'a>(
-        &'a self,
-        executor: &'a Executor,
-        slot: Slot,
-        parent: Arc<SealedBlock>,
-        block: Arc<SealedBlock>,
-    ) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+    fn propose<'a>(&'a self, proposing: Proposing<'a>) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+        let Proposing { executor, slot, parent, block } = proposing;
         Box::pin(async move {
             // A little later the honest program makes another block, as good as the first.
             executor.pause(std::time::Duration::from_millis(3)).await;

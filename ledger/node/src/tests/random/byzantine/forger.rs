@@ -9,10 +9,10 @@ use aval_types::block::BlockTransaction;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use super::{Behaviour, Cast, Loot, ancestry, with_body};
+use super::super::super::tampered::with_body;
+use super::{Behaviour, Cast, Loot, Proposing, ancestry};
+use crate::engine::SealedBlock;
 use crate::engine::simulation::{Parcel, To, Wire};
-use crate::engine::{SealedBlock, Slot};
-use crate::executor::Executor;
 
 pub(super) struct Forger {
     cast: Cast,
@@ -40,18 +40,13 @@ impl Forger {
 }
 
 impl Behaviour for Forger {
-    fn propose<'a>(
-        &'a self,
-        executor: &'a Executor,
-        slot: Slot,
-        parent: Arc<SealedBlock>,
-        block: Arc<SealedBlock>,
-    ) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+    fn propose<'a>(&'a self, proposing: Proposing<'a>) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+        let Proposing { executor, slot, parent, block } = proposing;
         Box::pin(async move {
             let choice = self.dice.lock().unwrap().below(5);
             match choice {
                 0 => Some(Arc::new(SealedBlock::new(block.block().strip()))),
-                1 => Some(with_body(&block, |block| {
+                1 => Some(Arc::new(with_body(&block, |block| {
                     for one in &mut block.transactions {
                         if let Witness::Full(bytes) = &mut one.witness
                             && let Some(byte) = bytes.last_mut()
@@ -59,10 +54,10 @@ impl Behaviour for Forger {
                             *byte ^= 1;
                         }
                     }
-                })),
+                }))),
                 2 => {
                     let forged = self.forged();
-                    Some(with_body(&block, |block| block.transactions.extend(forged)))
+                    Some(Arc::new(with_body(&block, |block| block.transactions.extend(forged))))
                 }
                 3 => {
                     let forged = self.forged();

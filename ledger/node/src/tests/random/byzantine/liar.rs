@@ -8,10 +8,9 @@ use aval_machine::testkit::workload::Dice;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use super::{Behaviour, Cast};
+use super::{Behaviour, Cast, Proposing};
+use crate::engine::SealedBlock;
 use crate::engine::simulation::{Parcel, To, Wire};
-use crate::engine::{SealedBlock, Slot};
-use crate::executor::Executor;
 
 pub(super) struct Liar {
     dice: Mutex<Dice>,
@@ -24,13 +23,8 @@ impl Liar {
 }
 
 impl Behaviour for Liar {
-    fn propose<'a>(
-        &'a self,
-        _executor: &'a Executor,
-        _slot: Slot,
-        parent: Arc<SealedBlock>,
-        block: Arc<SealedBlock>,
-    ) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+    fn propose<'a>(&'a self, proposing: Proposing<'a>) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+        let Proposing { parent, block, .. } = proposing;
         let choice = self.dice.lock().unwrap().below(6);
         let mut lie = block.block().clone();
         let header = &mut lie.header;

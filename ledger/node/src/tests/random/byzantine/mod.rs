@@ -11,16 +11,15 @@ mod withholder;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aval_machine::testkit::workload::Dice;
-use aval_proof::Certificate;
-use aval_types::action::NodeEvidence;
-use aval_types::block::{BlockTransaction, transactions_root, witnesses_root};
-use aval_types::{Block, SubmittedTransaction};
+use aval_types::SubmittedTransaction;
+use aval_types::block::BlockTransaction;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 
+use super::super::tampered::Hands;
 use crate::engine::simulation::{Courier, Parcel, To, Wire};
-use crate::engine::{Ancestry, Application, Fatal, SealedBlock, Slot};
+use crate::engine::{Ancestry, Application as _, SealedBlock, Slot};
 use crate::executor::Executor;
 
 /// How a node lies.
@@ -95,17 +94,20 @@ fn keep(all: &Mutex<Vec<BlockTransaction>>, submitted: &SubmittedTransaction) {
     }
 }
 
+/// What a liar has before it when it proposes.
+pub(in super::super) struct Proposing<'a> {
+    executor: &'a Executor,
+    slot: Slot,
+    parent: Arc<SealedBlock>,
+    /// The honest block.
+    block: Arc<SealedBlock>,
+}
+
 /// What a liar does to its proposals and its messages. The defaults are honest.
 pub(super) trait Behaviour: Send + Sync + 'static {
-    /// The block to propose instead; `parents` gives the ancestry again.
-    fn propose<'a>(
-        &'a self,
-        _executor: &'a Executor,
-        _slot: Slot,
-        _parent: Arc<SealedBlock>,
-        block: Arc<SealedBlock>,
-    ) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
-        Box::pin(async { Some(block) })
+    /// The block to propose.
+    fn propose<'a>(&'a self, proposing: Proposing<'a>) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+        Box::pin(async { Some(proposing.block) })
     }
 
     /// What to send instead.
@@ -161,56 +163,25 @@ impl Courier for Liar {
     }
 }
 
-/// The application of a node, honest or not.
-pub(in super::super) struct Citizen {
-    pub(in super::super) executor: Arc<Executor>,
-    pub(in super::super) liar: Option<Liar>,
-}
+/// A node, honest or not.
+pub(in super::super) struct Citizen(pub(in super::super) Option<Liar>);
 
-impl Application for Citizen {
-    async fn propose(&self, slot: Slot, mut ancestry: Ancestry) -> Option<Arc<SealedBlock>> {
-        let Some(Liar(behaviour)) = &self.liar else { return self.executor.propose(slot, ancestry).await };
+impl Hands for Citizen {
+    async fn propose(
+        &self,
+        executor: &Executor,
+        slot: Slot,
+        mut ancestry: Ancestry,
+    ) -> Option<Arc<SealedBlock>> {
+        let Some(Liar(behaviour)) = &self.0 else { return executor.propose(slot, ancestry).await };
         let parent = ancestry.next().await?;
         let whole = futures::stream::iter([parent.clone()]).chain(ancestry).boxed();
-        let block = self.executor.propose(slot.clone(), whole).await?;
-        behaviour.propose(&self.executor, slot, parent, block).await
-    }
-
-    async fn verify(&self, block: Arc<SealedBlock>, ancestry: Ancestry) -> bool {
-        self.executor.verify(block, ancestry).await
-    }
-
-    async fn finalized(
-        &self,
-        block: Arc<SealedBlock>,
-        certificate: Option<Certificate>,
-    ) -> Result<(), Fatal> {
-        self.executor.finalized(block, certificate).await
-    }
-
-    fn observe_tip(&self, height: u64) {
-        self.executor.observe_tip(height);
-    }
-
-    fn message(&self, sender: [u8; 32], message: Bytes) {
-        self.executor.message(sender, message);
-    }
-
-    fn fault(&self, evidence: NodeEvidence) {
-        self.executor.fault(evidence);
+        let block = executor.propose(slot.clone(), whole).await?;
+        behaviour.propose(Proposing { executor, slot, parent, block }).await
     }
 }
 
 /// The ancestry of a block whose parent is executed already.
 fn ancestry(parent: &Arc<SealedBlock>) -> Ancestry {
     futures::stream::iter([parent.clone()]).boxed()
-}
-
-/// A block with another body, whose header commits to that body.
-fn with_body(block: &SealedBlock, change: impl FnOnce(&mut Block)) -> Arc<SealedBlock> {
-    let mut block = block.block().clone();
-    change(&mut block);
-    block.header.transactions_root = transactions_root(&block.transactions);
-    block.header.witnesses_root = witnesses_root(&block.transactions);
-    Arc::new(SealedBlock::new(block))
 }

@@ -8,10 +8,10 @@ use aval_machine::testkit::workload::Dice;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use super::{Behaviour, Cast, Loot, ancestry, with_body};
+use super::super::super::tampered::with_body;
+use super::{Behaviour, Cast, Loot, Proposing, ancestry};
+use crate::engine::SealedBlock;
 use crate::engine::simulation::{Parcel, To, Wire};
-use crate::engine::{SealedBlock, Slot};
-use crate::executor::Executor;
 
 pub(super) struct Replayer {
     cast: Cast,
@@ -26,20 +26,15 @@ impl Replayer {
 }
 
 impl Behaviour for Replayer {
-    fn propose<'a>(
-        &'a self,
-        executor: &'a Executor,
-        slot: Slot,
-        parent: Arc<SealedBlock>,
-        block: Arc<SealedBlock>,
-    ) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+    fn propose<'a>(&'a self, proposing: Proposing<'a>) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+        let Proposing { executor, slot, parent, block } = proposing;
         Box::pin(async move {
             let (again, by_force) = {
                 let mut dice = self.dice.lock().unwrap();
                 (Loot::some(&self.cast.loot.finals, &mut dice, 6), dice.chance(20))
             };
             if by_force {
-                return Some(with_body(&block, |block| block.transactions.extend(again)));
+                return Some(Arc::new(with_body(&block, |block| block.transactions.extend(again))));
             }
             executor.build_with(slot, ancestry(&parent), again).await.or(Some(block))
         })

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use aval_machine::testkit::workload::Dice;
 use futures::future::BoxFuture;
 
-use super::{Behaviour, Cast, Loot, ancestry, with_body};
-use crate::engine::{SealedBlock, Slot};
-use crate::executor::Executor;
+use super::super::super::tampered::with_body;
+use super::{Behaviour, Cast, Loot, Proposing, ancestry};
+use crate::engine::SealedBlock;
 
 pub(super) struct Trespasser {
     cast: Cast,
@@ -22,13 +22,8 @@ impl Trespasser {
 }
 
 impl Behaviour for Trespasser {
-    fn propose<'a>(
-        &'a self,
-        executor: &'a Executor,
-        slot: Slot,
-        parent: Arc<SealedBlock>,
-        block: Arc<SealedBlock>,
-    ) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+    fn propose<'a>(&'a self, proposing: Proposing<'a>) -> BoxFuture<'a, Option<Arc<SealedBlock>>> {
+        let Proposing { executor, slot, parent, block } = proposing;
         Box::pin(async move {
             let (wanted, by_force) = {
                 let mut dice = self.dice.lock().unwrap();
@@ -36,7 +31,7 @@ impl Behaviour for Trespasser {
                 (Loot::some(&self.cast.loot.refused, &mut dice, count), dice.chance(30))
             };
             if by_force {
-                return Some(with_body(&block, |block| block.transactions.extend(wanted)));
+                return Some(Arc::new(with_body(&block, |block| block.transactions.extend(wanted))));
             }
             // By its own program, in case that one has a hole.
             executor.build_with(slot, ancestry(&parent), wanted).await.or(Some(block))
