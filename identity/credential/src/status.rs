@@ -104,8 +104,8 @@ impl StatusEntry {
         Ok(Self { purpose, index, list })
     }
 
-    /// Reads the `status` claim of an SD-JWT VC: a reference into a Token Status List and nothing else, because not looking
-    /// at another mechanism could mean to accept what was revoked. Bit 1 of such a list means revoked.
+    /// Reads the `status` claim of an SD-JWT VC: a reference into a Token Status List and nothing else, because not
+    /// looking at another mechanism could mean to accept what was revoked. Bit 1 of such a list means revoked.
     pub fn read_token(claim: &Json) -> Result<Self, CredentialError> {
         const WRONG: CredentialError =
             CredentialError::NotACredential("the status is not a reference into one Token Status List");

@@ -140,9 +140,9 @@ impl Credential {
         })
     }
 
-    /// Reads an SD-JWT VC: `vct` is its type, `sub` its subject, `role` a claim at the top, and its status an entry of a
-    /// Token Status List, in which a set bit means that it is revoked. Members by which it would be a VCDM credential, too,
-    /// are refused, so that nobody reads it the other way.
+    /// Reads an SD-JWT VC: `vct` is its type, `sub` its subject, `role` a claim at the top, and its status an entry
+    /// of a Token Status List, in which a set bit means that it is revoked. Members by which it would be a VCDM
+    /// credential, too, are refused, so that nobody reads it the other way.
     fn read_dc(sd_jwt: &SdJwt) -> Result<Self, CredentialError> {
         for name in DC_PLAIN_MEMBERS {
             if !sd_jwt.is_plain(name) {

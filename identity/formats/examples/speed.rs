@@ -1,8 +1,8 @@
 //! How many credentials of about 500 bytes the library secures and verifies in a second of
 //! processor time, on one core.
 //!
-//! `cargo run --release -p aval-formats --example speed` prints a table. Every document differs from the last one, so that
-//! nothing but contexts can be remembered.
+//! `cargo run --release -p aval-formats --example speed` prints a table. Every document differs from the last one, so
+//! that nothing but contexts can be remembered.
 
 use aval_formats::data_integrity::{self, ProofOptions, Suite};
 use aval_formats::jose::{self, sd_jwt};

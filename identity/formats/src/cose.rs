@@ -1,8 +1,8 @@
-//! COSE (RFC 9052): `vc+cose` and `vp+cose` of VC-JOSE-COSE 1.0 section 3.2, and below them the one signed form that other
-//! tokens use, too.
+//! COSE (RFC 9052): `vc+cose` and `vp+cose` of VC-JOSE-COSE 1.0 section 3.2, and below them the one signed form that
+//! other tokens use, too.
 //!
-//! What decides must be in the protected header: algorithm and type. Headers outside the signature are read for nothing but
-//! the key's identifier, which only says where to look.
+//! What decides must be in the protected header: algorithm and type. Headers outside the signature are read for
+//! nothing but the key's identifier, which only says where to look.
 
 use crate::json::{self, Limits};
 use crate::{FormatError, KeyType, Signer, VerificationKey};

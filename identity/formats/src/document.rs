@@ -1,5 +1,6 @@
-//! A view on a controller document (Controlled Identifiers 1.0, DID Core): which verification method, for which purpose,
-//! with which key. It reads any document, whoever resolved it, and trusts nothing in it that it did not look at.
+//! A view on a controller document (Controlled Identifiers 1.0, DID Core): which verification method, for which
+//! purpose, with which key. It reads any document, whoever resolved it, and trusts nothing in it that it did not look
+//! at.
 
 use crate::{FormatError, VerificationKey};
 use aval_credential::date::{self, Rounding};

@@ -1,5 +1,5 @@
-//! Keys of services and wallets: Ed25519, P-256 and P-384, as Multikey (Controlled Identifiers 1.0 section 2.2.2) and as
-//! JWK (RFC 7517, 7518, 8037), both ways.
+//! Keys of services and wallets: Ed25519, P-256 and P-384, as Multikey (Controlled Identifiers 1.0 section 2.2.2) and
+//! as JWK (RFC 7517, 7518, 8037), both ways.
 //!
 //! The first two are the ledger's keys and its code does the work; P-384 is known only here. A [`VerificationKey`] is
 //! checked when it is made: no point off the curve, no Ed25519 key of small order.

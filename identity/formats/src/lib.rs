@@ -1,8 +1,9 @@
 //! Credentials as services and wallets read and write them, in every current standard format.
 //!
-//! Tier T1, sans-io: no network, no clock; time comes as an argument. The ledger does not link this crate: what it reads
-//! is in `aval-credential`. Documents are [`serde_json::Value`], because general credentials hold floats and whatever
-//! else JSON can say; they come in through [`json::parse`], which refuses what two readers would read differently.
+//! Tier T1, sans-io: no network, no clock; time comes as an argument. The ledger does not link this crate: what it
+//! reads is in `aval-credential`. Documents are [`serde_json::Value`], because general credentials hold floats and
+//! whatever else JSON can say; they come in through [`json::parse`], which refuses what two readers would read
+//! differently.
 //!
 //! | module | what it holds |
 //! |---|---|

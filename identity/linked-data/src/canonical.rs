@@ -1,7 +1,8 @@
 //! RDF Dataset Canonicalization, RDFC-1.0.
 //!
-//! Most blank nodes differ in the statements that they are in, and are named by the hash of these. Nodes that do not are
-//! told apart by trying all orders of their neighbours, which an adversary can make arbitrarily long: [`STEPS_MAX`] ends it.
+//! Most blank nodes differ in the statements that they are in, and are named by the hash of these. Nodes that do not
+//! are told apart by trying all orders of their neighbours, which an adversary can make arbitrarily long:
+//! [`STEPS_MAX`] ends it.
 
 use crate::LinkedDataError;
 use crate::quad::Dataset;

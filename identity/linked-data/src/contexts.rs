@@ -1,9 +1,9 @@
 //! The contexts that are known, and what became of them when they were processed.
 //!
-//! Processing a context costs more than all else, and documents use the same few. So a set of contexts keeps the outcome
-//! of each processing that began with its own contexts: the same active context, with the same context on top, gives the
-//! same result. Inline contexts of documents are processed each time and never remembered, so that nobody can fill the
-//! memory from outside.
+//! Processing a context costs more than all else, and documents use the same few. So a set of contexts keeps the
+//! outcome of each processing that began with its own contexts: the same active context, with the same context on
+//! top, gives the same result. Inline contexts of documents are processed each time and never remembered, so that
+//! nobody can fill the memory from outside.
 
 use crate::canonical::{self, Hash};
 use crate::context::Context;
@@ -13,8 +13,8 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-/// Most processed contexts that are remembered; credentials in use need some dozens. When it is full, others are processed
-/// each time.
+/// Most processed contexts that are remembered; credentials in use need some dozens. When it is full, others are
+/// processed each time.
 const REMEMBERED_MAX: usize = 1024;
 
 /// URLs and texts of the contexts that ship inside. The texts come from a package that holds nothing else.
@@ -84,8 +84,8 @@ impl Contexts {
         SHIPPED_CONTEXTS.get_or_init(|| Contexts::of(HashMap::new()))
     }
 
-    /// Those that ship inside and more: URL and document, which has a member `@context`. A URL that ships inside keeps its
-    /// own content.
+    /// Those that ship inside and more: URL and document, which has a member `@context`. A URL that ships inside
+    /// keeps its own content.
     pub fn with(more: impl IntoIterator<Item = (String, Value)>) -> Result<Contexts, LinkedDataError> {
         let mut texts = HashMap::new();
         for (url, document) in more {

@@ -1,12 +1,13 @@
 //! Credentials as linked data: JSON-LD 1.1 to RDF, RDF canonicalization (RDFC-1.0), and the grouping of statements by
 //! which selective disclosure works.
 //!
-//! Tier T1. The interface is small and not generic, on JSON values, text and bytes. Contexts ship inside, processed once;
-//! nothing is ever fetched.
+//! Tier T1. The interface is small and not generic, on JSON values, text and bytes. Contexts ship inside, processed
+//! once; nothing is ever fetched.
 //!
-//! What always holds: every member of a document becomes statements, or the document is refused. JSON-LD leaves out what
-//! it cannot map (undefined terms, relative identifiers); something left out would be unsigned and yet be there for
-//! everybody to read. The exceptions are what JSON-LD itself says has no meaning in RDF: `null`, `@index`, `@direction`.
+//! What always holds: every member of a document becomes statements, or the document is refused. JSON-LD leaves out
+//! what it cannot map (undefined terms, relative identifiers); something left out would be unsigned and yet be there
+//! for everybody to read. The exceptions are what JSON-LD itself says has no meaning in RDF: `null`, `@index`,
+//! `@direction`.
 //!
 //! The work is bounded in depth, in statements, and in the steps by which blank nodes are told apart.
 

@@ -1,8 +1,9 @@
 //! Grouping of statements for selective disclosure (Data Integrity ECDSA Cryptosuites 1.0 section 3.4).
 //!
-//! A holder chooses by JSON pointers into the document; what is signed are statements. To find the statements of a choice,
-//! each object without identifier gets one for the time being, so that it is the same node in the whole document and in
-//! any part of it. Canonical names of blank nodes would tell of what is not shown; they are replaced by HMACs.
+//! A holder chooses by JSON pointers into the document; what is signed are statements. To find the statements of a
+//! choice, each object without identifier gets one for the time being, so that it is the same node in the whole
+//! document and in any part of it. Canonical names of blank nodes would tell of what is not shown; they are replaced
+//! by HMACs.
 
 use crate::LinkedDataError;
 use crate::canonical::{self, Hash};
@@ -27,8 +28,8 @@ pub struct Grouped {
     pub lines: Vec<String>,
     /// For each choice the indexes of its lines, ascending.
     pub matching: Vec<BTreeSet<usize>>,
-    /// For the last choice: the names of its blank nodes, by the number in the canonical name that they have in a document
-    /// that holds this choice and nothing else.
+    /// For the last choice: the names of its blank nodes, by the number in the canonical name that they have in a
+    /// document that holds this choice and nothing else.
     pub names: BTreeMap<usize, String>,
 }
 
@@ -78,8 +79,8 @@ pub fn group(
     Ok(Grouped { lines, matching, names: of_last })
 }
 
-/// The statements of a document with names for its blank nodes, by the number in their canonical names; sorted. Each node
-/// needs a name of its own.
+/// The statements of a document with names for its blank nodes, by the number in their canonical names; sorted. Each
+/// node needs a name of its own.
 pub fn relabelled(
     contexts: &Contexts,
     document: &Value,

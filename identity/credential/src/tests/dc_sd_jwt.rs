@@ -5,13 +5,17 @@ use crate::{CredentialError, StatusPurpose};
 use aval_codec::json::Json;
 use std::collections::BTreeMap;
 
-const DC: &str = r#"{"alg":"EdDSA","kid":"did:aval:test:QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG#key-1","typ":"dc+sd-jwt"}"#;
+const DC: &str = concat!(
+    r#"{"alg":"EdDSA","kid":"did:aval:test:QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG#key-1","#,
+    r#""typ":"dc+sd-jwt"}"#
+);
 
 fn workshop() -> Workshop {
     let (encoded, digest) = disclosure(r#"["c2FsdHNhbHRzYWx0c2FsdA","given_name","Ada"]"#);
     let jwk = text_of(&holder().public().to_jwk());
     let payload = format!(
-        r#"{{"_sd":["{}"],"_sd_alg":"sha-256","cnf":{{"jwk":{jwk}}},"exp":{},"iat":{NOW_S},"iss":"{ISSUER}","nbf":{NOW_S},
+        r#"{{"_sd":["{}"],"_sd_alg":"sha-256","cnf":{{"jwk":{jwk}}},"exp":{},
+            "iat":{NOW_S},"iss":"{ISSUER}","nbf":{NOW_S},
             "role":["writer","auditor"],"status":{{"status_list":{{"idx":7,"uri":"https://issuer.example/tokens/1"}}}},
             "sub":"did:example:holder","vct":"AvalMembershipCredential"}}"#,
         digest.as_str().unwrap(),

@@ -1,5 +1,5 @@
-//! `ecdsa-sd-2023` (Data Integrity ECDSA Cryptosuites 1.0 section 3.4): each statement has a signature of its own by a key
-//! made for this one credential; the issuer signs that key together with what must always be shown.
+//! `ecdsa-sd-2023` (Data Integrity ECDSA Cryptosuites 1.0 section 3.4): each statement has a signature of its own by
+//! a key made for this one credential; the issuer signs that key together with what must always be shown.
 //!
 //! The issuer's *base* proof goes to the holder alone. The holder *derives* the proof that a verifier sees; a verifier
 //! refuses a base proof, because whoever shows it shows everything.
@@ -90,8 +90,8 @@ pub(crate) fn base_proof_by(
     )
 }
 
-/// A document that shows what the pointers choose and what the issuer wants shown, from one with a base proof. Other proofs
-/// of the document stay behind: they are over the whole.
+/// A document that shows what the pointers choose and what the issuer wants shown, from one with a base proof. Other
+/// proofs of the document stay behind: they are over the whole.
 pub fn derive(contexts: &Contexts, document: &Value, pointers: &[&str]) -> Result<Value, FormatError> {
     let members = super::object(document)?;
     let bases: Vec<&Value> = proofs_of(members)?.into_iter().filter(|proof| is_of_suite(proof)).collect();

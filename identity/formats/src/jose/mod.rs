@@ -1,7 +1,7 @@
 //! Credentials and presentations secured as JWT and SD-JWT (VC-JOSE-COSE 1.0, RFC 9901, SD-JWT VC).
 //!
-//! [`Jwt`] is the strict compact JWS below all of them. Its key comes from the caller: `jwk`, `jku`, `x5u` and `x5c` of a
-//! header are shown and never followed.
+//! [`Jwt`] is the strict compact JWS below all of them. Its key comes from the caller: `jwk`, `jku`, `x5u` and `x5c`
+//! of a header are shown and never followed.
 
 mod envelope;
 mod jwt_vc;

@@ -1,8 +1,8 @@
 //! SD-JWT with key binding (RFC 9901) on JSON values: `dc+sd-jwt` of SD-JWT VC and `vc+sd-jwt` of VC-JOSE-COSE.
 //!
-//! Invariants of an [`SdJwt`]: every disclosure belongs to the signed payload (directly or through another disclosure),
-//! no digest and no disclosure occurs twice, and the claims have no `_sd`, `...` or `_sd_alg`. That it parsed says nothing
-//! of who signed it.
+//! Invariants of an [`SdJwt`]: every disclosure belongs to the signed payload (directly or through another
+//! disclosure), no digest and no disclosure occurs twice, and the claims have no `_sd`, `...` or `_sd_alg`. That it
+//! parsed says nothing of who signed it.
 
 mod disclose;
 mod process;
@@ -27,8 +27,8 @@ pub const KB_JWT: &str = "kb+jwt";
 /// Most disclosures that are read.
 pub const DISCLOSURES_MAX: usize = 512;
 
-/// Claims of SD-JWT VC that may not be selectively disclosable (section 2.2.2.2 of its draft; `aud` and `_sd_alg` beside
-/// them decide just as much).
+/// Claims of SD-JWT VC that may not be selectively disclosable (section 2.2.2.2 of its draft; `aud` and `_sd_alg`
+/// beside them decide just as much).
 const PLAIN_CLAIMS: [&str; 8] = ["iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status", "aud"];
 
 /// An issuer-signed JWT with its disclosures and, when presented, its key binding.
@@ -162,8 +162,9 @@ impl SdJwt {
         super::check_time(&self.claims, now_s, skew_s)
     }
 
-    /// Checks the key binding in full (RFC 9901 section 7.3, step 5): made by the holder of `cnf`, for these disclosures,
-    /// this nonce, this audience, now. Hands out its claims, which may hold the hashes of transaction data.
+    /// Checks the key binding in full (RFC 9901 section 7.3, step 5): made by the holder of `cnf`, for these
+    /// disclosures, this nonce, this audience, now. Hands out its claims, which may hold the hashes of transaction
+    /// data.
     pub fn verify_key_binding(
         &self,
         expected: &ExpectedBinding<'_>,

@@ -1,5 +1,6 @@
-//! The negative vectors of `specs/vectors/negative/formats`: each file says what is wrong with its input and which code it
-//! must get. The cases are made here, from fixed keys, and read from the folder as anybody else would read them.
+//! The negative vectors of `specs/vectors/negative/formats`: each file says what is wrong with its input and which
+//! code it must get. The cases are made here, from fixed keys, and read from the folder as anybody else would read
+//! them.
 
 use super::negative_cases;
 use super::support::NOW_S;

@@ -1,5 +1,5 @@
-//! `EnvelopedVerifiableCredential` and `EnvelopedVerifiablePresentation` (VCDM 2.0 sections 4.13.1 and 4.13.2): a secured
-//! form inside a `data:` URL.
+//! `EnvelopedVerifiableCredential` and `EnvelopedVerifiablePresentation` (VCDM 2.0 sections 4.13.1 and 4.13.2): a
+//! secured form inside a `data:` URL.
 
 use super::members::{self, Rule};
 use super::{CONTEXT_2_0, types_of};

@@ -166,8 +166,8 @@ pub(super) fn attachments(members: &Map<String, Value>, version: Version) -> Res
     resources(members)
 }
 
-/// `relatedResource` (VCDM 2.0 section 5.3). A digest of a resource whose own is published is compared with that; others
-/// are for whoever retrieves them.
+/// `relatedResource` (VCDM 2.0 section 5.3). A digest of a resource whose own is published is compared with that;
+/// others are for whoever retrieves them.
 fn resources(members: &Map<String, Value>) -> Result<(), FormatError> {
     let mut ids = Vec::new();
     for resource in objects(members, "relatedResource", Rule::RESOURCE)? {

@@ -181,7 +181,8 @@ impl<'a> Defining<'a> {
         }
     }
 
-    /// Finds the IRI of a term from its `@id` or from its own name; false if there is none and the term is to be left out.
+    /// Finds the IRI of a term from its `@id` or from its own name; false if there is none and the term is to be left
+    /// out.
     fn identify(
         &mut self,
         term: &mut Term,

@@ -1,5 +1,5 @@
-//! From a JSON-LD document to statements: Expansion and Deserialize JSON-LD to RDF (JSON-LD 1.1 API sections 5.1 and 8.1)
-//! in one walk, without the intermediate documents.
+//! From a JSON-LD document to statements: Expansion and Deserialize JSON-LD to RDF (JSON-LD 1.1 API sections 5.1 and
+//! 8.1) in one walk, without the intermediate documents.
 //!
 //! Where those algorithms leave something out, this walk refuses the document.
 
@@ -208,8 +208,8 @@ impl<'a> Emitter<'a> {
         Ok(())
     }
 
-    /// A node object: emits what it says and hands out its term. `definition` is that of the term above it; `from_map` is
-    /// true for the values of identifier and type maps, where type-scoped contexts stay.
+    /// A node object: emits what it says and hands out its term. `definition` is that of the term above it;
+    /// `from_map` is true for the values of identifier and type maps, where type-scoped contexts stay.
     fn node(
         &mut self,
         active: &Arc<Context>,
@@ -250,7 +250,8 @@ impl<'a> Emitter<'a> {
         Ok(subject)
     }
 
-    /// The contexts of an object: that for its members, and that by which its types are read (section 5.1.2 steps 7 to 11).
+    /// The contexts of an object: that for its members, and that by which its types are read (section 5.1.2 steps 7
+    /// to 11).
     fn contexts_of(
         &self,
         active: &Arc<Context>,

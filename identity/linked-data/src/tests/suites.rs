@@ -1,5 +1,5 @@
-//! The test suites of JSON-LD and of RDF canonicalization, where `AVAL_JSON_LD_SUITE` and `AVAL_RDF_CANON_SUITE` name their
-//! folders.
+//! The test suites of JSON-LD and of RDF canonicalization, where `AVAL_JSON_LD_SUITE` and `AVAL_RDF_CANON_SUITE` name
+//! their folders.
 
 use crate::canonical::{Hash, canonicalize};
 use crate::contexts::Contexts;
