@@ -90,6 +90,8 @@ async fn chores(issuer: Arc<Issuer>) {
     let mut ticks = tokio::time::interval(FOLLOW_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut next_s = 0;
+    // What an earlier run of this instance left open does not wait for another instance's lease to end.
+    issuer.finish_changes().await;
     loop {
         ticks.tick().await;
         let followed = async {

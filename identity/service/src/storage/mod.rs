@@ -29,7 +29,7 @@ pub use status::StatusRow;
 use crate::fault::Fault;
 use aval_codec::sha256;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, Connection as _, Executor as _, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 use std::fmt;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -99,6 +99,14 @@ impl Records {
         let unusable = |error: RecordsError| Fault::failed(format!("{}: {error}", path.display()));
         let options =
             AnyConnectOptions::from_str(&sqlite_url(path)).map_err(|error| unusable(error.into()))?;
+        // The pool would try again and again what a file that is no database cannot do.
+        sqlx::any::install_default_drivers();
+        let opened = async {
+            let mut connection = AnyConnection::connect_with(&options).await?;
+            connection.execute(PRAGMAS).await?;
+            connection.close().await
+        };
+        opened.await.map_err(|error| unusable(error.into()))?;
         let pool = pool().after_connect(|connection, _| {
             Box::pin(async move { connection.execute(PRAGMAS).await.map(|_| ()) })
         });
