@@ -205,7 +205,10 @@ fn an_observer_joins_follows_proves_and_relays_and_a_stranger_is_not_let_in() ->
     ensure!(written > 0, "nothing was written");
     let (height, _) = network.head(0)?;
     network.ensure_agreement(height)?;
-    ensure!(set(&network, observer.index)?.1 == set(&network, 0)?.1, "the observer has another set");
+    // Asked one after the other, they may be a block and with it an epoch apart.
+    eventually("the observer has the set of the others", PATIENCE, || {
+        Ok((set(&network, observer.index)? == set(&network, 0)?).then_some(()))
+    })?;
     let status = network.get(observer.index, "/v1/status")?;
     ensure!(status["role"] == "observer" && status["epoch"]["votes"] == false, "{status}");
 

@@ -179,8 +179,8 @@ fn heavy_libraries_stay_in_the_one_crate_that_owns_them() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The packages that crates of the ledger link, directly or through others. Features are those of the whole workspace, so
-/// that this is more than any program has, and never less.
+/// The packages that crates of the ledger link, directly or through others. Features are those of the whole
+/// workspace, so that this is more than any program has, and never less.
 fn linked_by_the_ledger(metadata: &Metadata) -> BTreeSet<String> {
     let resolve = metadata.resolve.as_ref().expect("dependencies are resolved");
     let nodes: BTreeMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();

@@ -5,8 +5,9 @@
 //! ([`http::HttpRequest`], an [`ErrorResponse`], a body). Everything that arrives is bounded in size and read by
 //! the one strict JSON reader; members that are not known are ignored, as the specifications demand.
 //!
-//! [`vci`] is OpenID4VCI 1.0, the issuance of credentials, and [`vp`] is OpenID4VP 1.0, their presentation; both for both
-//! sides; [`oauth`] is what they stand on. Encryption is `josekit`'s, behind [`jwe`], which looks at everything first.
+//! [`vci`] is OpenID4VCI 1.0, the issuance of credentials, and [`vp`] is OpenID4VP 1.0, their presentation;
+//! both for both sides; [`oauth`] is what they stand on. Encryption is `josekit`'s, behind [`jwe`], which
+//! looks at everything first.
 
 #![cfg_attr(
     not(test),

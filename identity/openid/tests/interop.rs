@@ -1,6 +1,6 @@
 //! Another implementation of OpenID4VCI and OpenID4VP against this one, in both directions: npm
-//! `@openid4vc/openid4vci`, `@openid4vc/openid4vp` and `jose`. Needs the network on the first run, therefore not part of every run:
-//! `cargo nextest run --release -p aval-openid --run-ignored only`.
+//! `@openid4vc/openid4vci`, `@openid4vc/openid4vp` and `jose`. Needs the network on the first run, therefore
+//! not part of every run: `cargo nextest run --release -p aval-openid --run-ignored only`.
 
 use aval_credential::verify::{Expectation, KeyBindingPolicy, verify};
 use aval_credential::{CredentialDraft, Limits, Presentation, issue};

@@ -1,6 +1,6 @@
-//! Why a DID does not resolve: the resolver knows that it must not ([`ResolveError::Refused`]), or it could not find out
-//! ([`ResolveError::Unavailable`]). DID Resolution has one vocabulary for both, in which the latter is an internal
-//! error; programs tell them apart by the type and by the code.
+//! Why a DID does not resolve: the resolver knows that it must not ([`ResolveError::Refused`]), or it could
+//! not find out ([`ResolveError::Unavailable`]). DID Resolution has one vocabulary for both, in which the
+//! latter is an internal error; programs tell them apart by the type and by the code.
 
 use aval_client::ClientError;
 use aval_client::web::WebError;

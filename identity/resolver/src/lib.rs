@@ -1,7 +1,8 @@
 //! DID Resolution 1.0 for `did:aval`, `did:key`, `did:jwk`, `did:web` and `did:webvh`, and a registrar for `did:aval`.
 //!
-//! Tier T2: it talks to ledger nodes and to the web. What a ledger node says is proven from the genesis file before it is
-//! answered; hosts that a DID names are asked by the guarded client alone ([`aval_client::web`]). Everything blocks.
+//! Tier T2: it talks to ledger nodes and to the web. What a ledger node says is proven from the genesis file
+//! before it is answered; hosts that a DID names are asked by the guarded client alone
+//! ([`aval_client::web`]). Everything blocks.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -24,8 +24,8 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// A resolver for `did:key` and `did:jwk`, for `did:aval` if there is a ledger, and for `did:web` and `did:webvh` if
-    /// there is a way to the web.
+    /// A resolver for `did:key` and `did:jwk`, for `did:aval` if there is a ledger, and for `did:web` and
+    /// `did:webvh` if there is a way to the web.
     pub fn new(ledger: Option<VerifyingClient>, web: Option<WebClient>, cache: CacheBounds) -> Self {
         Self { ledger, web, cache: Cache::new(cache) }
     }
@@ -71,7 +71,8 @@ impl Resolver {
         Ok(Arc::new(expanded))
     }
 
-    /// An entry of the ledger that belongs to a `did:aval`, by the path of its DID URL (specs/did-method.md, section 8).
+    /// An entry of the ledger that belongs to a `did:aval`, by the path of its DID URL (specs/did-method.md,
+    /// section 8).
     pub fn ledger_resource(&self, did: &str, path: &str) -> Result<LedgerResource, ResolveError> {
         aval::resource(self.require_ledger()?, did, path)
     }

@@ -1,9 +1,10 @@
 //! Asking hosts that somebody else has named: a DID in a credential, an offer on a wall, a link in metadata.
 //!
-//! What always holds: only `https`; a name is looked up once, none of its addresses may be outside of the public Internet,
-//! and the connection goes to an address that was checked, so that a second look-up cannot lead elsewhere; nothing is
-//! redirected; time, size and the number of requests under way are bounded. A deployment may allow hosts by name, each
-//! with its own certificate authority; these alone may be in its own network.
+//! What always holds: only `https`; a name is looked up once, none of its addresses may be outside of the
+//! public Internet, and the connection goes to an address that was checked, so that a second look-up cannot
+//! lead elsewhere; nothing is redirected; time, size and the number of requests under way are bounded. A
+//! deployment may allow hosts by name, each with its own certificate authority; these alone may be in its own
+//! network.
 
 use std::io::{self, Read};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! The authorization code (RFC 6749 section 4.1) with the rules of today: the request is pushed first (RFC 9126), the code
-//! is tied to a secret of the client (RFC 7636), the server says its name in the answer (RFC 9207), and the token is bound
-//! to a key where the client showed one (RFC 9449).
+//! The authorization code (RFC 6749 section 4.1) with the rules of today: the request is pushed first (RFC
+//! 9126), the code is tied to a secret of the client (RFC 7636), the server says its name in the answer (RFC
+//! 9207), and the token is bound to a key where the client showed one (RFC 9449).
 //!
 //! ```text
 //! wallet                                    issuer
@@ -156,8 +156,8 @@ fn is_text(text: &str) -> bool {
         && !text.chars().any(|letter| letter.is_control() || letter == ' ')
 }
 
-/// Whether a browser may be sent there: an `https` address, `http` on this machine (RFC 8252 section 7.3), or the scheme
-/// of a program, which has a dot in it (section 7.1) or is one that wallets are known by.
+/// Whether a browser may be sent there: an `https` address, `http` on this machine (RFC 8252 section 7.3), or
+/// the scheme of a program, which has a dot in it (section 7.1) or is one that wallets are known by.
 fn is_redirect(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let allowed = match url.scheme() {
@@ -273,8 +273,9 @@ impl Authorization {
         format!("{}{separator}{}", self.pushed.redirect_uri, query.finish())
     }
 
-    /// Redeems the code. The authorization changes also when the answer is a refusal, and must be stored either way before
-    /// the answer is sent: a second use of a code ends it, since one of the two who used it has stolen it.
+    /// Redeems the code. The authorization changes also when the answer is a refusal, and must be stored
+    /// either way before the answer is sent: a second use of a code ends it, since one of the two who used it
+    /// has stolen it.
     pub fn redeem(
         &mut self,
         request: &CodeRequest,

@@ -1,5 +1,5 @@
-//! Demonstrated proof of possession (RFC 9449): a token is bound to a key, and each use of it is signed with that key for
-//! one method, one address and one time.
+//! Demonstrated proof of possession (RFC 9449): a token is bound to a key, and each use of it is signed with
+//! that key for one method, one address and one time.
 
 use crate::ErrorResponse;
 use crate::jwt::{self, Jwt, JwtError, KeyName, Signer};
@@ -47,8 +47,8 @@ pub struct Proof {
     /// The nonce in it; whether it is one that was given out is the server's to say, see
     /// [`ErrorResponse::use_dpop_nonce`].
     pub nonce: Option<String>,
-    /// The name under which the server remembers that the proof was used, until [`Self::keep_until_s`]. A proof that was
-    /// used before is refused.
+    /// The name under which the server remembers that the proof was used, until [`Self::keep_until_s`]. A
+    /// proof that was used before is refused.
     pub replay_key: Hash,
     /// When the proof will be too old to be used again.
     pub keep_until_s: i64,

@@ -55,8 +55,8 @@ impl Encryption {
     }
 }
 
-/// The body of a credential or deferred credential request: decrypted if it came encrypted. `key` is the issuer's, where it
-/// has one; `required` is what its metadata say.
+/// The body of a credential or deferred credential request: decrypted if it came encrypted. `key` is the
+/// issuer's, where it has one; `required` is what its metadata say.
 pub fn open_request(
     media_type: &str,
     body: &[u8],

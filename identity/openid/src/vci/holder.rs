@@ -358,7 +358,8 @@ impl Authorized {
     }
 
     /// Takes the credential: signed by its issuer, valid now, of the types that were promised, bound to the
-    /// wallet's key, and an SD-JWT without key binding. Only for `vc+sd-jwt`; for other formats see [`Self::on_delivery`]. `assertion_key` is as in [`aval_credential::verify()`].
+    /// wallet's key, and an SD-JWT without key binding. Only for `vc+sd-jwt`; for other formats see
+    /// [`Self::on_delivery`]. `assertion_key` is as in [`aval_credential::verify()`].
     pub fn on_credential(
         &self,
         response: &HttpResponse<'_>,

@@ -1,5 +1,5 @@
-//! What may follow a credential request: credentials that come later (OpenID4VCI 1.0 section 9), and what became of them
-//! in the wallet (section 11).
+//! What may follow a credential request: credentials that come later (OpenID4VCI 1.0 section 9), and what
+//! became of them in the wallet (section 11).
 
 use crate::{ErrorResponse, OpenIdError};
 use aval_codec::json;

@@ -5,8 +5,8 @@
 //!  link, QR      signed      whose key    query, evaluate                  vp_token, or a refusal
 //! ```
 //!
-//! A request that is not signed goes the short way: what the link says is the whole request, and the only thing known of
-//! the verifier is where the answer goes.
+//! A request that is not signed goes the short way: what the link says is the whole request, and the only
+//! thing known of the verifier is where the answer goes.
 
 use crate::http::{FORM, HttpRequest, HttpResponse};
 use crate::jwt::Jwt;
@@ -128,8 +128,8 @@ impl Reference {
         self.method
     }
 
-    /// Asks for the request. `wallet_nonce` is fresh and random; it is sent where the method is `post`, and must then be
-    /// given to [`Self::on_response`] as well.
+    /// Asks for the request. `wallet_nonce` is fresh and random; it is sent where the method is `post`, and
+    /// must then be given to [`Self::on_response`] as well.
     pub fn request(&self, wallet_nonce: &str) -> HttpRequest {
         let url = self.request_uri.to_string();
         let mut request = match self.method {
@@ -147,7 +147,8 @@ impl Reference {
         request
     }
 
-    /// Takes the request: it must be of the verifier that the link names, and carry the wallet's nonce where one was sent.
+    /// Takes the request: it must be of the verifier that the link names, and carry the wallet's nonce where
+    /// one was sent.
     pub fn on_response(
         &self,
         response: &HttpResponse<'_>,

@@ -1,5 +1,5 @@
-//! The authorization request (OpenID4VP 1.0 section 5): what the verifier asks, how it is to be answered, and the signed
-//! object that carries it (RFC 9101).
+//! The authorization request (OpenID4VP 1.0 section 5): what the verifier asks, how it is to be answered, and
+//! the signed object that carries it (RFC 9101).
 
 use crate::OpenIdError;
 use crate::jwe::{ENCRYPTIONS, EncryptionKey};

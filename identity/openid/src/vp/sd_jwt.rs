@@ -1,5 +1,5 @@
-//! Presentations in SD-JWT formats: the disclosures that were chosen, and a key binding that also answers for transaction
-//! data.
+//! Presentations in SD-JWT formats: the disclosures that were chosen, and a key binding that also answers for
+//! transaction data.
 
 use crate::OpenIdError;
 use crate::jwt::{self, JwtError, Signer};

@@ -1,5 +1,5 @@
-//! Transaction data (OpenID4VP 1.0 sections 5.1 and 8.4, appendix B.3.3): what the user agrees to by presenting, bound by
-//! hash into the key binding of the presentation.
+//! Transaction data (OpenID4VP 1.0 sections 5.1 and 8.4, appendix B.3.3): what the user agrees to by
+//! presenting, bound by hash into the key binding of the presentation.
 
 use aval_codec::{b64u, sha256};
 use serde_json::{Map, Value};
@@ -87,8 +87,8 @@ impl TransactionData {
     }
 }
 
-/// Whether key bindings answer for all transaction data, and for nothing else. `bindings` are the payloads of verified key
-/// binding JWTs, each with the id of the credential query that it answers.
+/// Whether key bindings answer for all transaction data, and for nothing else. `bindings` are the payloads of
+/// verified key binding JWTs, each with the id of the credential query that it answers.
 pub fn check(expected: &[TransactionData], bindings: &[(&str, &Map<String, Value>)]) -> Result<(), String> {
     let mut answered: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (id, payload) in bindings {

@@ -1,7 +1,8 @@
 //! The claims of a credential as a tree that knows what can be disclosed.
 //!
-//! Positions in arrays are those of the credential as it was issued: an element that is not disclosed keeps its place as
-//! a hole. So holder and verifier mean the same element by the same path, although the verifier sees fewer.
+//! Positions in arrays are those of the credential as it was issued: an element that is not disclosed keeps
+//! its place as a hole. So holder and verifier mean the same element by the same path, although the verifier
+//! sees fewer.
 
 use aval_codec::{b64u, sha256};
 use serde_json::Value;
@@ -147,8 +148,8 @@ struct Expansion {
 }
 
 impl Expansion {
-    /// A disclosure refers to others only by digest, so that there are no cycles; each is used once, and depth is bounded
-    /// besides.
+    /// A disclosure refers to others only by digest, so that there are no cycles; each is used once, and
+    /// depth is bounded besides.
     fn node(&mut self, value: &Value, disclosure: Option<usize>, level: usize) -> Result<Node, String> {
         if level > crate::value::DEPTH_MAX {
             return Err("the credential is nested too deeply".to_owned());

@@ -1,5 +1,5 @@
-//! `did:aval`: the record on the ledger, proven from the genesis file, and the other entries of the ledger that a DID URL
-//! of its owner can name (specs/did-method.md, section 8).
+//! `did:aval`: the record on the ledger, proven from the genesis file, and the other entries of the ledger
+//! that a DID URL of its owner can name (specs/did-method.md, section 8).
 
 use std::time::Duration;
 

@@ -5,9 +5,9 @@
 //! what became of it, proven. A job holds public data alone: the transaction, and signatures of it. What comes with a
 //! private key in it is refused as a whole.
 //!
-//! `did.create`, and `did.update` of a DID without a membership of its own, need an endorser (specs/rules.md, section 2).
-//! That is the registrar's own DID, if it has one: then whoever may call the registrar spends its quota, and the program
-//! around it decides who may.
+//! `did.create`, and `did.update` of a DID without a membership of its own, need an endorser (specs/rules.md,
+//! section 2). That is the registrar's own DID, if it has one: then whoever may call the registrar spends its
+//! quota, and the program around it decides who may.
 
 mod input;
 mod jobs;

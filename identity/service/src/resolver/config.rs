@@ -1,8 +1,8 @@
 //! Where a resolver keeps its things, and what it was told at `init`.
 //!
-//! A home folder (mode 0700) holds `config.json`, `genesis.json` (the trust anchor), `admin-token` (for the registrar and
-//! the metrics), `keys.json` if the registrar endorses, and `checkpoint.json` (how far the ledger was seen).
-//! `config.json` is written last: a folder with one is complete.
+//! A home folder (mode 0700) holds `config.json`, `genesis.json` (the trust anchor), `admin-token` (for the
+//! registrar and the metrics), `keys.json` if the registrar endorses, and `checkpoint.json` (how far the
+//! ledger was seen). `config.json` is written last: a folder with one is complete.
 
 use crate::fault::Fault;
 use crate::home;

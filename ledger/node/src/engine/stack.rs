@@ -59,8 +59,8 @@ pub(super) mod channel {
     pub(in super::super) const MESSAGES: u64 = 5;
 }
 
-/// Newest blocks of each sender that are kept in memory. A full block takes some 10 MiB there; what is older is read from
-/// the archive or asked for again.
+/// Newest blocks of each sender that are kept in memory. A full block takes some 10 MiB there; what is older
+/// is read from the archive or asked for again.
 const BLOCKS_KEPT: usize = 2;
 /// Blocks that the application may have under way; also how far its store can be ahead of the engine's record of it.
 const PENDING_ACKNOWLEDGEMENTS: u64 = 16;

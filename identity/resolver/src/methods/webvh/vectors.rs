@@ -1,5 +1,6 @@
-//! Logs that other implementations wrote: the folder `vectors` of the public did:webvh test suite, if `AVAL_WEBVH_VECTORS`
-//! names a copy of it (tests/conformance/README.md). Without it nothing is tested, and that is said.
+//! Logs that other implementations wrote: the folder `vectors` of the public did:webvh test suite, if
+//! `AVAL_WEBVH_VECTORS` names a copy of it (tests/conformance/README.md). Without it nothing is tested, and
+//! that is said.
 
 use std::fs;
 use std::path::{Path, PathBuf};

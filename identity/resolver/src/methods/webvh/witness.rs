@@ -1,8 +1,8 @@
 //! Witnesses: others who have to approve entries, by proofs over version ids in a file beside the log (did:webvh 1.0,
 //! "DID Witnesses").
 //!
-//! A proof of an entry approves all entries before it. Proofs of versions that the log does not have, by others than the
-//! witnesses, or that do not verify, count for nothing.
+//! A proof of an entry approves all entries before it. Proofs of versions that the log does not have, by
+//! others than the witnesses, or that do not verify, count for nothing.
 
 use std::collections::{BTreeSet, HashMap};
 
