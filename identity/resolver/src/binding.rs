@@ -3,7 +3,7 @@
 //!
 //! | `Accept` | body |
 //! |---|---|
-//! | none, `application/did-resolution`, `application/json` | the resolution result, with a member `proof` for `did:aval` |
+//! | none, `application/did-resolution`, `application/json` | the resolution result; for `did:aval` with `proof` |
 //! | `application/did`, `application/did+ld+json`, `application/did+json` | the DID document alone |
 //! | `application/did-url-dereferencing` | the dereferencing result, with a member `proof` |
 //! | `text/uri-list` | 303 to the selected service endpoint |

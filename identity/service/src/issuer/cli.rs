@@ -27,7 +27,7 @@ const REGISTRY_STEM_MAX: usize = 27;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a home folder from a key file, a genesis file and addresses
-    Init(InitArgs),
+    Init(Box<InitArgs>),
     /// Serve until SIGINT or SIGTERM
     Start {
         /// Whose.
@@ -211,7 +211,7 @@ impl Command {
     /// Does it.
     pub fn run(self) -> Result<(), Fault> {
         match self {
-            Self::Init(args) => init(args),
+            Self::Init(args) => init(*args),
             Self::Start { home, exit_with_parent } => service::start(&Home(home.home), exit_with_parent),
             Self::Offer { home, roles, claims } => offer(&Home(home.home), &roles, &claims),
             Self::List { home } => ask(&Home(home.home), "/issuances", &Call::Get),

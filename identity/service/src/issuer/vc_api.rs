@@ -43,11 +43,11 @@ fn answer(reply: Reply) -> Response {
     response
 }
 
-fn body_of(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Response> {
+fn body_of(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, StatusCode> {
     if !has_media_type(headers, "application/json") {
-        return Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE).into_response());
+        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
-    body.map_err(|rejection| Problem::of_status(rejection.status()).into_response())
+    body.map_err(|rejection| rejection.status())
 }
 
 /// Issue a credential (VC-API)
@@ -69,7 +69,7 @@ pub async fn issue(
 ) -> Response {
     let body = match body_of(&headers, body) {
         Ok(body) => body,
-        Err(refusal) => return refusal,
+        Err(status) => return Problem::of_status(status).into_response(),
     };
     let request = match IssueRequest::read(&body, now_s(), Limits::default()) {
         Ok(request) => request,
@@ -264,7 +264,7 @@ pub async fn status(
 ) -> Response {
     let body = match body_of(&headers, body) {
         Ok(body) => body,
-        Err(refusal) => return refusal,
+        Err(status) => return Problem::of_status(status).into_response(),
     };
     let request = match StatusRequest::read(&body, Limits::default()) {
         Ok(request) => request,

@@ -249,7 +249,7 @@ fn public_key(algorithm: Algorithm, point: &[u8]) -> Option<PublicKey> {
         bare => bare,
     };
     match algorithm {
-        Algorithm::EdDsa => PublicKey::ed25519(inner.try_into().ok()?).ok(),
+        Algorithm::EdDsa => PublicKey::ed25519(inner).ok(),
         Algorithm::Es256 => PublicKey::p256(inner).ok(),
     }
 }

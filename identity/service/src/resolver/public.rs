@@ -36,8 +36,8 @@ const TIMEOUT: Duration = Duration::from_secs(45);
     info(
         title = "aval-identityd: resolver and registrar",
         description = "DID Resolution 1.0 by its HTTP(S) binding, and the DIF's DID Registration interface for did:aval \
-                       in client-managed secret mode. Registration and metrics want `Authorization: Bearer <token>`; the \
-                       token is in the file `admin-token` of the resolver's home folder.",
+                       in client-managed secret mode. Registration and metrics want `Authorization: Bearer <token>`; \
+                       the token is in the file `admin-token` of the resolver's home folder.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     servers((url = "/", description = "The resolver's listener")),
