@@ -72,6 +72,7 @@ const CONFINED: &[(&str, &str)] = &[
     ("jmt", "aval-store"),
     ("sqlx", "aval-identity"),
     ("ssi", "aval-linked-data"),
+    ("ssi-contexts", "aval-linked-data"),
     ("josekit", "aval-openid"),
 ];
 

@@ -3,7 +3,7 @@
 //! Data goes to stdout as JSON, talk to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 4 unauthorized, 5 not found, 6
 //! try later.
 
-use crate::{issuer, resolver};
+use crate::{issuer, resolver, verifier};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -28,6 +28,9 @@ enum Service {
     /// Resolves DIDs, and registers them on the ledger
     #[command(subcommand)]
     Resolver(resolver::cli::Command),
+    /// Verifies credentials and presentations by the VC-API
+    #[command(subcommand)]
+    Verifier(verifier::cli::Command),
 }
 
 fn filter(text: &str) -> Result<String, String> {
@@ -43,6 +46,7 @@ pub fn run() -> ExitCode {
     let done = match cli.service {
         Service::Issuer(command) => command.run(),
         Service::Resolver(command) => command.run(),
+        Service::Verifier(command) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

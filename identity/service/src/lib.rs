@@ -7,7 +7,7 @@
 //!   [`request`] reading requests; [`swagger`] the page of an interface; [`metrics`] what is counted;
 //!   [`stop`] being told to stop
 //! - [`keys`] who signs; [`storage`] what is kept, and spent once by one transaction
-//! - [`home`] files of a home folder; [`fault`] what ends a command; [`remote`] a running service asked by its own
+//! - [`home`] files of a home folder; [`hosts`] the guarded way to the web; [`fault`] what ends a command; [`remote`] a running service asked by its own
 //!   command line; [`cli`] the command line; [`clock`] the time
 
 #![cfg_attr(
@@ -19,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod fault;
 pub mod home;
+pub mod hosts;
 pub mod issuer;
 pub mod keys;
 pub mod layers;

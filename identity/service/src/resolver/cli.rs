@@ -1,9 +1,10 @@
 //! The commands of the resolver: `init | start`.
 
-use super::config::{Config, Home, HostConfig};
+use super::config::{Config, Home};
 use super::service;
 use crate::fault::Fault;
 use crate::home::write_new;
+use crate::hosts::HostConfig;
 use crate::keys::IssuerKeys;
 use crate::keys::file::Source;
 use aval_codec::b64u;
@@ -80,7 +81,11 @@ fn init(args: InitArgs) -> Result<(), Fault> {
         listen: args.listen,
         node: args.node,
         registrar: args.registrar,
-        allowed_hosts: args.allowed_hosts.iter().map(|text| allowed_host(text)).collect::<Result<_, _>>()?,
+        allowed_hosts: args
+            .allowed_hosts
+            .iter()
+            .map(|text| HostConfig::parse(text))
+            .collect::<Result<_, _>>()?,
     };
     config.validate().map_err(Fault::usage)?;
     aval_client::NodeClient::new(&config.node, &aval_client::ClientOptions::default())
@@ -110,14 +115,4 @@ fn init(args: InitArgs) -> Result<(), Fault> {
     });
     println!("{summary:#}");
     Ok(())
-}
-
-fn allowed_host(text: &str) -> Result<HostConfig, Fault> {
-    let Some((host, file)) = text.split_once('=') else {
-        return Ok(HostConfig { host: text.to_owned(), roots: None });
-    };
-    let roots = fs::read_to_string(file).map_err(|error| {
-        Fault::of_file(file.as_ref(), &error, "give a file with the certificates of the host's authorities")
-    })?;
-    Ok(HostConfig { host: host.to_owned(), roots: Some(roots) })
 }

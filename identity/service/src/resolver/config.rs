@@ -6,15 +6,13 @@
 
 use crate::fault::Fault;
 use crate::home;
-use aval_client::web::{AllowedHost, WebClient, WebOptions};
+use crate::hosts::{self, HostConfig};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What is missing when a home folder has no configuration.
 const INIT_FIRST: &str = "run `aval-identityd resolver init` first, or give the right --home";
-/// Most hosts that a deployment allows.
-const HOSTS_MAX: usize = 64;
 
 /// What `config.json` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,17 +30,6 @@ pub struct Config {
     pub allowed_hosts: Vec<HostConfig>,
 }
 
-/// A host that is trusted by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HostConfig {
-    /// Its name or address, with `:` and the port if that is not 443.
-    pub host: String,
-    /// The authorities that may certify it, as PEM; the public ones without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub roots: Option<String>,
-}
-
 impl Config {
     /// Reads the configuration of a home folder.
     pub fn read(home: &Home) -> Result<Self, Fault> {
@@ -51,24 +38,7 @@ impl Config {
 
     /// Whether the service can work with these values; if not, which one and why.
     pub fn validate(&self) -> Result<(), String> {
-        if self.allowed_hosts.len() > HOSTS_MAX {
-            return Err(format!("allowedHosts are more than {HOSTS_MAX}"));
-        }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-        if let Some(wrong) =
-            self.allowed_hosts.iter().find(|host| host.host.is_empty() || !host.host.bytes().all(plain))
-        {
-            return Err(format!("allowedHosts: {:?} is no host", wrong.host));
-        }
-        self.web_client().map(drop)
-    }
-
-    /// The guarded client for the hosts that DIDs name.
-    pub fn web_client(&self) -> Result<WebClient, String> {
-        let allowed = self.allowed_hosts.iter().cloned();
-        let allowed = allowed.map(|host| AllowedHost { host: host.host, roots: host.roots }).collect();
-        WebClient::new(&WebOptions { allowed, ..WebOptions::default() })
-            .map_err(|error| format!("allowedHosts: {error}"))
+        hosts::validate(&self.allowed_hosts)
     }
 }
 

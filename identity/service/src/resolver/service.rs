@@ -4,6 +4,7 @@ use super::config::{Config, Home};
 use super::endorser::FileEndorser;
 use super::public;
 use crate::fault::Fault;
+use crate::hosts;
 use crate::keys::IssuerKeys;
 use crate::keys::file::Source;
 use crate::server::{self, Bounds};
@@ -41,7 +42,7 @@ impl Parts {
             .map_err(|error| Fault::failed(format!("`node` in config.json: {error}")))?;
         let ledger = VerifyingClient::new(node, &genesis, Arc::new(FileCheckpoints::new(checkpoint)))
             .map_err(|error| Fault::failed(format!("the ledger: {error}")))?;
-        let web = config.web_client().map_err(Fault::failed)?;
+        let web = hosts::client(&config.allowed_hosts).map_err(Fault::failed)?;
         let registrar = config.registrar.then(|| Registrar::new(ledger.clone(), endorser));
         Ok(Self { resolver: Resolver::new(Some(ledger), Some(web), CacheBounds::default()), registrar })
     }

@@ -1,8 +1,9 @@
 //! What needs no running program.
 
-use super::config::{Config, HostConfig};
+use super::config::Config;
 use super::metrics::Counters;
 use super::public;
+use crate::hosts::HostConfig;
 use prometheus_client::registry::Registry;
 
 #[test]
