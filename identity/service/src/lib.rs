@@ -7,8 +7,8 @@
 //!   [`request`] reading requests; [`swagger`] the page of an interface; [`metrics`] what is counted;
 //!   [`stop`] being told to stop
 //! - [`keys`] who signs; [`storage`] what is kept, and spent once by one transaction
-//! - [`home`] files of a home folder; [`hosts`] the guarded way to the web; [`fault`] what ends a command; [`remote`] a running service asked by its own
-//!   command line; [`cli`] the command line; [`clock`] the time
+//! - [`home`] files of a home folder; [`hosts`] the guarded way to the web; [`fault`] what ends a command;
+//!   [`remote`] a running service asked by its own command line; [`cli`] the command line; [`clock`] the time
 
 #![cfg_attr(
     not(test),

@@ -163,8 +163,8 @@ type Body = Result<Bytes, BytesRejection>;
 
 /// Verify a credential
 ///
-/// In any format: Data Integrity, `vc+jwt`, `vc+sd-jwt`, `dc+sd-jwt`, JWT VC 1.1. Every check is in the answer, with what
-/// it looked at.
+/// In any format: Data Integrity, `vc+jwt`, `vc+sd-jwt`, `dc+sd-jwt`, JWT VC 1.1. Every check is in the
+/// answer, with what it looked at.
 #[utoipa::path(
     post, path = "/credentials/verify", tag = "verify", security(("token" = [])), request_body = Object,
     responses(
