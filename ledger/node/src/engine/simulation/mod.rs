@@ -135,6 +135,8 @@ struct Inner {
     /// The links as the scenario wants them; there is one only where both ends admit each other.
     wanted: BTreeMap<(usize, usize), Quality>,
     links: BTreeMap<(usize, usize), Quality>,
+    /// Held while a link is changed, which takes two steps: scenario and nodes both do it.
+    linking: Arc<futures::lock::Mutex<()>>,
     admitted: Arc<Mutex<Admitted>>,
     nodes: BTreeMap<usize, Handle<Result<(), EngineError>>>,
     machines: BTreeMap<usize, Arc<Machine>>,
@@ -181,6 +183,7 @@ impl World {
             keys,
             wanted: BTreeMap::new(),
             links: BTreeMap::new(),
+            linking: Arc::default(),
             admitted: Arc::default(),
             nodes: BTreeMap::new(),
             machines: BTreeMap::new(),
@@ -234,6 +237,8 @@ impl World {
     }
 
     async fn link(&self, from: usize, to: usize, wanted: Option<Quality>) {
+        let linking = self.inner.borrow().linking.clone();
+        let _turn = linking.lock().await;
         let (oracle, sender, receiver, before, after) = {
             let mut inner = self.inner.borrow_mut();
             match wanted {
