@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/python").join(name)
+    Path::new("interop/python").join(name)
 }
 
 /// Runs a script with the interpreter that `make setup` prepares.

@@ -49,7 +49,7 @@ struct Other {
 
 impl Other {
     fn start(task: &Value) -> Self {
-        let path = format!("{}/../../tests/interop/openid/run", env!("CARGO_MANIFEST_DIR"));
+        let path = "../../tests/interop/openid/run";
         let mut child = Command::new(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut other = Self { child, input, output };

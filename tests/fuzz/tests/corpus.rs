@@ -12,7 +12,7 @@ const COPIES: u64 = 12;
 const CORPUS_BYTES_MAX: u64 = 1_000_000;
 
 fn folder() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(".")
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

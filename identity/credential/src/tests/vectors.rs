@@ -5,7 +5,7 @@ use crate::present::{Selection, disclose};
 use aval_codec::json::{self, Json};
 use std::{env, fs};
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../specs/vectors/sd-jwt/presentations.json");
+const PATH: &str = "../../specs/vectors/sd-jwt/presentations.json";
 
 const ABOUT: &str = "Presentations of a vc+sd-jwt credential to a verifier that knows the issuer's key, gave out the \
     nonce, has the name `audience`, the time `now`, a clock skew of 60 s, and takes key bindings of at most 300 s. \

@@ -8,7 +8,7 @@ use prometheus_client::registry::Registry;
 
 #[test]
 fn the_description_of_the_interface_is_up_to_date() {
-    let copy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../specs/openapi/aval-identityd-resolver.json");
+    let copy = "../../specs/openapi/aval-identityd-resolver.json";
     let text = public::openapi_json();
     let described: serde_json::Value = serde_json::from_str(&text).unwrap();
     for path in

@@ -150,7 +150,7 @@ fn what_is_no_request_is_refused() {
 
 #[test]
 fn the_description_of_the_interface_is_up_to_date() {
-    let copy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../specs/openapi/aval-identityd-verifier.json");
+    let copy = "../../specs/openapi/aval-identityd-verifier.json";
     let text = public::openapi_json();
     if std::env::var_os("AVAL_GENERATE").is_some() {
         std::fs::write(copy, &text).unwrap();

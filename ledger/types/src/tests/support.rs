@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aval_codec::{Json, Limits, json};
 
 pub(crate) fn specs(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../specs").join(path)
+    PathBuf::from("../../specs").join(path)
 }
 
 /// Checks that a file under `specs/` has this content, or gives it this content.

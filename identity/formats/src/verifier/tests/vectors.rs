@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 fn folder() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../specs/vectors/negative/verifier"))
+    PathBuf::from("../../specs/vectors/negative/verifier")
 }
 
 /// The text of a file, always the same for the same case: maps of every build are written in order of their keys.
