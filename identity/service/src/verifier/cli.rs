@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use rand::RngExt as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What operators of a verifier may be.
 const ROLES: [Role; 3] = [Role::Viewer, Role::Verifier, Role::Admin];
@@ -138,7 +138,7 @@ pub struct WalletArgs {
 }
 
 /// Reads a file of certificates.
-fn pem(path: &PathBuf) -> Result<String, Fault> {
+fn pem(path: &Path) -> Result<String, Fault> {
     fs::read_to_string(path)
         .map_err(|error| Fault::of_file(path, &error, "give a file with certificates as PEM"))
 }
@@ -152,7 +152,7 @@ impl WalletArgs {
             listen: self.wallet_listen,
             public_url: self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.wallet_listen)),
             client_id: self.client_id,
-            certificates: self.certificates.as_ref().map(pem).transpose()?,
+            certificates: self.certificates.as_deref().map(pem).transpose()?,
             keys: KeysConfig { passphrase_file: self.passphrase_file.clone(), module: None },
         }))
     }
@@ -195,7 +195,7 @@ fn init(args: InitArgs) -> Result<(), Fault> {
             .map(|text| HostConfig::parse(text))
             .collect::<Result<_, _>>()?,
         database: args.database,
-        trusted_roots: args.trusted_roots.as_ref().map(pem).transpose()?,
+        trusted_roots: args.trusted_roots.as_deref().map(pem).transpose()?,
         wallets: args.wallets.config()?,
     };
     config.validate().map_err(Fault::usage)?;
@@ -209,11 +209,14 @@ fn init(args: InitArgs) -> Result<(), Fault> {
     })?;
     // What cannot be used later is refused now.
     let given = args.wallets.keys.as_deref().map(Source::plain);
-    let keys = given.map(|source| source.read_signer().and_then(|_| source.text())).transpose()?;
-    let keys = match (&config.wallets, keys) {
-        (Some(wallets), Some(text)) => {
+    let keys = match (&config.wallets, given) {
+        (Some(wallets), Some(given)) => {
+            match wallets.client_id {
+                ClientIdKind::Did => given.read().map(drop)?,
+                _ => given.read_signer().map(drop)?,
+            }
             let source = home.keys(wallets);
-            Some((source.path.clone(), source.seal(&text)?))
+            Some((source.path.clone(), source.seal(&given.text()?)?))
         }
         _ => None,
     };

@@ -86,9 +86,11 @@ impl WalletsConfig {
     pub fn open(&self, home: &Home) -> Result<(Identity, Arc<dyn Signer + Send + Sync>), Fault> {
         let source = home.keys(self);
         if self.client_id == ClientIdKind::Did {
-            let active = IssuerKeys::open(source)?;
-            let (did, active) = (active.did().to_string(), active.active());
-            return Ok((Identity::Did { did, key_id: active.id().to_owned() }, active));
+            let keys = IssuerKeys::open(source)?;
+            let active = keys.active();
+            let key_id = active.id().to_owned();
+            let signer: Arc<dyn Signer + Send + Sync> = active;
+            return Ok((Identity::Did { did: keys.did().to_string(), key_id }, signer));
         }
         let wrong = |reason: &str| Fault::failed(format!("wallets.certificates: {reason}"));
         let chain = certificates(self.certificates.as_deref().unwrap_or_default(), CHAIN_MAX)

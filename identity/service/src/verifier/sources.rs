@@ -186,7 +186,7 @@ impl Sources {
                 let chunk = chunk.value.unwrap_or_default();
                 let byte = usize::try_from(within / 8).ok().and_then(|at| chunk.get(at)).copied();
                 // Chunks that nobody has written are clear.
-                Some(byte.unwrap_or_default() >> (7 - within % 8) & 1)
+                Some((byte.unwrap_or_default() >> (7 - within % 8)) & 1)
             }
         };
         let purpose = match record.purpose {
