@@ -1,5 +1,5 @@
-//! HTTP for OpenID4VCI and OpenID4VP: sends what `aval-openid` asks for, to URLs that it has checked. No redirects, bounded
-//! answers, and no name that leads to this machine or into its network.
+//! HTTP for OpenID4VCI and OpenID4VP: sends what `aval-openid` asks for, to URLs that it has checked. No redirects,
+//! bounded answers, and no name that leads to this machine or into its network.
 
 use std::io::Read;
 use std::time::Duration;

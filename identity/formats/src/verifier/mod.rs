@@ -8,7 +8,7 @@
 //! | check | what is looked at |
 //! |---|---|
 //! | `format`, `data_model` | the secured form is well-formed, and what is in it is a credential or a presentation |
-//! | `key_control` | the signing key is in the document of the issuer (or holder), who controls it; or in its certificate |
+//! | `key_control` | the signing key is the issuer's (or holder's) own, by its document or its certificate |
 //! | `key_purpose`, `key_now` | the document lists the key for the purpose, and it is neither expired nor revoked |
 //! | `did_active` | the issuer's DID is not deactivated |
 //! | `signature` | the signature, and what the proof says of itself: purpose, dates, challenge and domain |

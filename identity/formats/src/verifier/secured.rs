@@ -327,8 +327,8 @@ impl Secured {
         }
     }
 
-    /// The certificates in the header of an SD-JWT VC or of a status token (RFC 7515 section 4.1.6), unless the issuer is
-    /// a DID, whose document then says which keys are its own.
+    /// The certificates in the header of an SD-JWT VC or of a status token (RFC 7515 section 4.1.6), unless the issuer
+    /// is a DID, whose document then says which keys are its own.
     fn certificates(&self) -> Result<Option<Vec<Vec<u8>>>, FormatError> {
         let header = match &self.securing {
             Securing::Jwt(jwt) => jwt.header(),

@@ -1,8 +1,8 @@
 //! Where a verifier keeps its things, and what it was told at `init`.
 //!
 //! A home folder (mode 0700) holds `config.json`, `genesis.json` (the trust anchor), `token` (whoever has it may do
-//! everything), `checkpoint.json` (how far the ledger was seen), `keys.sealed` or `keys.json` if wallets are asked, and,
-//! unless the records are in PostgreSQL, `verifier.sqlite`. `config.json` is written last: a folder with one is
+//! everything), `checkpoint.json` (how far the ledger was seen), `keys.sealed` or `keys.json` if wallets are asked,
+//! and, unless the records are in PostgreSQL, `verifier.sqlite`. `config.json` is written last: a folder with one is
 //! complete.
 
 use super::identity::{WalletsConfig, certificates};

@@ -240,8 +240,8 @@ type Body = Result<Bytes, BytesRejection>;
 
 /// Ask holders of credentials
 ///
-/// The answer has a link, which wallets take as a link or a QR code. The wallet gets a signed request from this verifier
-/// and posts what its user agreed to; whoever asked learns what came of it under the `id`.
+/// The answer has a link, which wallets take as a link or a QR code. The wallet gets a signed request from this
+/// verifier and posts what its user agreed to; whoever asked learns what came of it under the `id`.
 ///
 /// Role: verifier.
 #[utoipa::path(

@@ -44,8 +44,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[openapi(
     info(
         title = "aval-identityd: verifier",
-        description = "The VC-API of a verifier (VCALM 1.0), and questions to wallets over OpenID4VP 1.0. Requests want \
-                       `Authorization: Bearer <token>` with the token of an operator, made by \
+        description = "The VC-API of a verifier (VCALM 1.0), and questions to wallets over OpenID4VP 1.0. Requests \
+                       want `Authorization: Bearer <token>` with the token of an operator, made by \
                        `aval-identityd verifier operator add`, or that in the file `token` of the home folder. \
                        Roles: verifier verifies and asks, viewer sees metrics, admin does everything. A verifier that \
                        was made with `--open` verifies for anybody; questions to wallets want a token all the same.",

@@ -1,5 +1,5 @@
-//! Sessions of the program itself: its tokens, its judge, its two sides. The issuer's DID is its key; the ledger does not
-//! answer.
+//! Sessions of the program itself: its tokens, its judge, its two sides. The issuer's DID is its key; the ledger does
+//! not answer.
 
 use crate::storage::{Entry, OperatorRow, Records, Role};
 use crate::verifier::config::{Accredited, Config, Home};
