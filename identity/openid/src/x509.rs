@@ -129,6 +129,18 @@ pub fn verify(chain: &[Vec<u8>], anchors: &Anchors, now_s: i64) -> Result<Certif
     })
 }
 
+/// What a certificate says by its own word, which proves nothing: for whoever has it of himself.
+pub fn leaf(der: &[u8]) -> Result<Certified, CertificateError> {
+    let certificate = CertificateDer::from(der);
+    let read = EndEntityCert::try_from(&certificate).map_err(|_| CertificateError::Malformed)?;
+    Ok(Certified {
+        key: key_of(read.subject_public_key_info().as_ref())?,
+        dns_names: read.valid_dns_names().map(str::to_owned).collect(),
+        uris: read.valid_uri_names().map(str::to_owned).collect(),
+        leaf_hash: *sha256(der).as_bytes(),
+    })
+}
+
 /// The key of a leaf certificate, which proves nothing about whose it is.
 pub fn leaf_key(leaf: &[u8]) -> Result<PublicKey, CertificateError> {
     let leaf = CertificateDer::from(leaf);

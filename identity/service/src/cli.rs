@@ -28,7 +28,7 @@ enum Service {
     /// Resolves DIDs, and registers them on the ledger
     #[command(subcommand)]
     Resolver(resolver::cli::Command),
-    /// Verifies credentials and presentations by the VC-API
+    /// Verifies credentials and presentations by the VC-API, and asks wallets over OpenID4VP
     #[command(subcommand)]
     Verifier(verifier::cli::Command),
 }

@@ -8,7 +8,7 @@
 //! | check | what is looked at |
 //! |---|---|
 //! | `format`, `data_model` | the secured form is well-formed, and what is in it is a credential or a presentation |
-//! | `key_control` | the signing key is in the document of the issuer (or holder), who controls it |
+//! | `key_control` | the signing key is the issuer's (or holder's) own, by its document or its certificate |
 //! | `key_purpose`, `key_now` | the document lists the key for the purpose, and it is neither expired nor revoked |
 //! | `did_active` | the issuer's DID is not deactivated |
 //! | `signature` | the signature, and what the proof says of itself: purpose, dates, challenge and domain |
@@ -38,7 +38,7 @@ mod secured;
 pub(crate) mod tests;
 
 pub use answer::{Answer, Check, Outcome, Problem, Verdict, Verified, VerifiedCredential};
-pub use evidence::{Accreditation, Evidence, Resolution, Want};
+pub use evidence::{Accreditation, Certified, Evidence, LedgerStatus, Resolution, Want};
 pub use lists::KnownList;
 pub use secured::Input;
 
@@ -107,6 +107,9 @@ pub struct Expectation {
     pub status_required: bool,
     /// Fewest entries of a bitstring status list.
     pub status_entries_min: u64,
+    /// Whether revocation and suspension by an issuer on the ledger are read from its registries there, where the list
+    /// is one of them: proven, as of now, and without asking the issuer.
+    pub status_of_ledger: bool,
     /// How large and deep a secured form may be.
     pub limits: Limits,
     /// The contexts of linked data that are known; those that ship inside, if not said otherwise.
@@ -129,6 +132,7 @@ impl Expectation {
             status_issuers: Vec::new(),
             status_required: false,
             status_entries_min: crate::status::ENTRIES_MIN,
+            status_of_ledger: false,
             limits: Limits::default(),
             contexts: None,
         }

@@ -55,10 +55,7 @@ pub fn start(home: &Home, exit_with_parent: bool) -> Result<(), Fault> {
 
 /// The records that a configuration names.
 pub async fn open_records(config: &Config, home: &Home) -> Result<Records, Fault> {
-    match &config.database {
-        Some(url) => Records::connect(url).await,
-        None => Records::open(&home.records()).await,
-    }
+    Records::open_any(config.database.as_deref(), &home.records()).await
 }
 
 /// Serves both sides until `stopped`, then closes the records.
