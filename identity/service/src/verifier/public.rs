@@ -100,6 +100,7 @@ impl Public {
         let (metrics, counters) = Metrics::new("aval_verifier", Counters::register);
         let expected = Expectation {
             accreditation: config.accreditation.policy(),
+            issuer_keys: config.issuer_keys.clone(),
             ..expectation(0, config.domain.as_deref())
         };
         Self {

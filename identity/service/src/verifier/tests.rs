@@ -27,6 +27,7 @@ impl World {
             open: token.is_none(),
             domain: None,
             accreditation: Accredited::OfLedger,
+            issuer_keys: Default::default(),
             allowed_hosts: Vec::new(),
         };
         let genesis = aval_machine::testkit::Kit::new(7).genesis_bytes().to_vec();
