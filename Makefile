@@ -17,7 +17,7 @@ CLIPPY_ALLOWED = -A clippy::type_complexity -A clippy::too_many_arguments -A cli
 
 .DEFAULT_GOAL := help
 PORT ?= 8443
-.PHONY: help setup build demo test lint conformance conformance-server fuzz-api interop soak simulate fuzz bench generate clean
+.PHONY: help setup build demo test lint conformance conformance-server fuzz-api interop soak simulate fuzz bench bench-identity generate clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -73,6 +73,9 @@ bench: build ## measure and write bench-report.json, bench-storage.json and benc
 	aval-bench --report bench-report.json
 	aval-bench storage --report bench-storage.json
 	aval-bench join --report bench-join.json
+
+bench-identity: build ## verifications over HTTP against those of @digitalbazaar/vc, in the same run
+	PORT=$(PORT) ./tests/conformance/server conformance $(PORT) ./tests/interop/digitalbazaar/bench
 
 generate: setup ## rewrite generated files: API descriptions, error table, vectors
 	AVAL_GENERATE=1 $(CARGO_TEST)

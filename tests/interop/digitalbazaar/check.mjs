@@ -6,7 +6,6 @@
 
 import * as EcdsaMultikey from '@digitalbazaar/ecdsa-multikey';
 import * as Ed25519Multikey from '@digitalbazaar/ed25519-multikey';
-import * as didContext from 'did-context';
 import * as ecdsaSd2023 from '@digitalbazaar/ecdsa-sd-2023-cryptosuite';
 import * as vc from '@digitalbazaar/vc';
 import {SignJWT, exportJWK, generateKeyPair, importJWK, jwtVerify} from 'jose';
@@ -14,33 +13,7 @@ import {cryptosuite as ecdsaRdfc2019} from '@digitalbazaar/ecdsa-rdfc-2019-crypt
 import {cryptosuite as eddsaRdfc2022} from '@digitalbazaar/eddsa-rdfc-2022-cryptosuite';
 import {createSignCryptosuite, createVerifyCryptosuite} from '@digitalbazaar/eddsa-jcs-2022-cryptosuite';
 import {DataIntegrityProof} from '@digitalbazaar/data-integrity';
-import {contexts as credentialContexts} from '@digitalbazaar/credentials-context';
-import dataIntegrityContext from '@digitalbazaar/data-integrity-context';
-import multikeyContext from '@digitalbazaar/multikey-context';
-
-const contexts = new Map([
-  ...credentialContexts, ...didContext.contexts, ...dataIntegrityContext.contexts, ...multikeyContext.contexts,
-]);
-const MULTIKEY = 'https://w3id.org/security/multikey/v1';
-
-// Contexts, and documents of did:key. Nothing is fetched.
-async function documentLoader(url) {
-  const document = contexts.get(url);
-  if(document) {
-    return {contextUrl: null, documentUrl: url, document};
-  }
-  const [did, fragment] = url.split('#');
-  const multikey = did.startsWith('did:key:') && did.slice('did:key:'.length);
-  if(!multikey) {
-    throw new Error(`${url} is not here`);
-  }
-  const method = {id: `${did}#${multikey}`, type: 'Multikey', controller: did, publicKeyMultibase: multikey};
-  const whole = {
-    '@context': ['https://www.w3.org/ns/did/v1', MULTIKEY], id: did, verificationMethod: [method],
-    assertionMethod: [method.id], authentication: [method.id],
-  };
-  return {contextUrl: null, documentUrl: url, document: fragment ? {'@context': MULTIKEY, ...method} : whole};
-}
+import {documentLoader} from './loader.mjs';
 
 const verifying = {
   'eddsa-rdfc-2022': () => eddsaRdfc2022,

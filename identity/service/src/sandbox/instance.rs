@@ -38,29 +38,33 @@ enum Form {
     Jwt,
 }
 
-/// Name, key and form of each instance, and whether its credentials have a status.
-const INSTANCES: [(&str, KeyType, Form, bool); 12] = [
-    ("eddsa-rdfc-2022", KeyType::Ed25519, Form::Proof(Suite::EddsaRdfc2022), false),
-    ("eddsa-jcs-2022", KeyType::Ed25519, Form::Proof(Suite::EddsaJcs2022), false),
-    ("ecdsa-rdfc-2019-p256", KeyType::P256, Form::Proof(Suite::EcdsaRdfc2019), false),
-    ("ecdsa-rdfc-2019-p384", KeyType::P384, Form::Proof(Suite::EcdsaRdfc2019), false),
-    ("ecdsa-jcs-2019-p256", KeyType::P256, Form::Proof(Suite::EcdsaJcs2019), false),
-    ("ecdsa-jcs-2019-p384", KeyType::P384, Form::Proof(Suite::EcdsaJcs2019), false),
-    ("ecdsa-sd-2023", KeyType::P256, Form::Proof(Suite::EcdsaSd2023), false),
-    ("ed25519-signature-2020", KeyType::Ed25519, Form::Proof(Suite::Ed25519Signature2020), false),
-    ("vc-jwt-ed25519", KeyType::Ed25519, Form::Jwt, false),
-    ("vc-jwt-p256", KeyType::P256, Form::Jwt, false),
-    ("status", KeyType::Ed25519, Form::Proof(Suite::EddsaRdfc2022), true),
-    ("vc-jwt-status", KeyType::P256, Form::Jwt, true),
+/// Every purpose of a list.
+const PURPOSES: [&str; 3] = ["revocation", "suspension", "message"];
+
+/// Name, key and form of each instance, and the purposes of the lists in which its credentials have an entry.
+const INSTANCES: [(&str, KeyType, Form, &[&str]); 13] = [
+    ("eddsa-rdfc-2022", KeyType::Ed25519, Form::Proof(Suite::EddsaRdfc2022), &[]),
+    ("eddsa-jcs-2022", KeyType::Ed25519, Form::Proof(Suite::EddsaJcs2022), &[]),
+    ("ecdsa-rdfc-2019-p256", KeyType::P256, Form::Proof(Suite::EcdsaRdfc2019), &[]),
+    ("ecdsa-rdfc-2019-p384", KeyType::P384, Form::Proof(Suite::EcdsaRdfc2019), &[]),
+    ("ecdsa-jcs-2019-p256", KeyType::P256, Form::Proof(Suite::EcdsaJcs2019), &[]),
+    ("ecdsa-jcs-2019-p384", KeyType::P384, Form::Proof(Suite::EcdsaJcs2019), &[]),
+    ("ecdsa-sd-2023", KeyType::P256, Form::Proof(Suite::EcdsaSd2023), &[]),
+    ("ed25519-signature-2020", KeyType::Ed25519, Form::Proof(Suite::Ed25519Signature2020), &[]),
+    ("vc-jwt-ed25519", KeyType::Ed25519, Form::Jwt, &[]),
+    ("vc-jwt-p256", KeyType::P256, Form::Jwt, &[]),
+    ("status", KeyType::Ed25519, Form::Proof(Suite::EddsaRdfc2022), &PURPOSES),
+    ("vc-jwt-status", KeyType::P256, Form::Jwt, &PURPOSES),
+    ("revocable", KeyType::Ed25519, Form::Proof(Suite::EddsaRdfc2022), &["revocation"]),
 ];
 
 /// All instances, below a URL. Their keys are new.
 pub fn instances(url: &str) -> Result<Vec<Instance>, StatusError> {
-    let make = |(name, kind, form, status): (&'static str, KeyType, Form, bool)| {
+    let make = |(name, kind, form, purposes): (&'static str, KeyType, Form, &'static [&'static str])| {
         let key = SigningKey::generate(kind);
         let multikey = key.public().to_multikey();
         let did = format!("did:key:{multikey}");
-        let lists = status.then(Lists::new).transpose()?;
+        let lists = (!purposes.is_empty()).then(|| Lists::new(purposes)).transpose()?;
         Ok(Instance {
             name,
             key_id: format!("{did}#{multikey}"),
@@ -94,14 +98,14 @@ struct Lists {
 }
 
 impl Lists {
-    fn new() -> Result<Self, StatusError> {
-        let list = |purpose: &'static str, size| {
+    fn new(purposes: &[&'static str]) -> Result<Self, StatusError> {
+        let list = |purpose: &&'static str| {
+            let size = if *purpose == "message" { 2 } else { 1 };
             let mut list = BitstringList::new(&[purpose], ENTRIES, size)?;
             list.ttl_ms = Some(LIST_TTL_MS);
-            Ok((purpose, list))
+            Ok((*purpose, list))
         };
-        let by_purpose = [list("revocation", 1)?, list("suspension", 1)?, list("message", 2)?].into();
-        Ok(Self { by_purpose, taken: BTreeMap::new() })
+        Ok(Self { by_purpose: purposes.iter().map(list).collect::<Result<_, _>>()?, taken: BTreeMap::new() })
     }
 
     /// A random index that nobody has.
@@ -162,8 +166,13 @@ impl Instance {
         let IssueRequest { mut credential, version, credential_id, mandatory_pointers } = request;
         if let Some(lists) = &self.lists {
             let id = credential_id.unwrap_or_else(|| format!("urn:uuid:{}", Uuid::new_v4()));
-            let index = lists.lock().unwrap_or_else(PoisonError::into_inner).draw(&id)?;
-            self.add_status(&mut credential, &id, index);
+            let mut lists = lists.lock().unwrap_or_else(PoisonError::into_inner);
+            let index = lists.draw(&id)?;
+            // The entry with most to say comes last.
+            let entries = PURPOSES.iter().filter(|purpose| lists.by_purpose.contains_key(*purpose));
+            let entries = entries.map(|purpose| self.entry(purpose, index)).collect();
+            drop(lists);
+            add_status(&mut credential, &id, entries);
         }
         Ok(self.secure(credential, version, mandatory_pointers)?)
     }
@@ -235,33 +244,34 @@ impl Instance {
         format!("{}/status/{purpose}", self.url)
     }
 
-    fn add_status(&self, credential: &mut Value, id: &str, index: u64) {
-        let entry = |purpose: &str, messages: &[&str]| {
-            let message = |(status, text): (usize, &&str)| StatusMessage {
-                status: u8::try_from(status).unwrap_or_default(),
-                message: (*text).to_owned(),
-            };
-            let size = if messages.is_empty() { 1 } else { 2 };
-            let list = self.list_url(purpose);
-            let messages = messages.iter().enumerate().map(message).collect();
-            let purpose = purpose.to_owned();
-            BitstringEntry { purpose, index, list, size, messages }.to_value()
+    fn entry(&self, purpose: &str, index: u64) -> Value {
+        let texts: &[&str] = if purpose == "message" { &MESSAGES } else { &[] };
+        let message = |(status, text): (usize, &&str)| StatusMessage {
+            status: u8::try_from(status).unwrap_or_default(),
+            message: (*text).to_owned(),
         };
-        let mut message = entry("message", &MESSAGES);
-        if let Some(members) = message.as_object_mut() {
+        let size = if texts.is_empty() { 1 } else { 2 };
+        let messages = texts.iter().enumerate().map(message).collect();
+        let (list, purpose) = (self.list_url(purpose), purpose.to_owned());
+        let mut entry = BitstringEntry { purpose, index, list, size, messages }.to_value();
+        if let (Some(members), true) = (entry.as_object_mut(), size > 1) {
             members.insert("statusReference".to_owned(), format!("{}/", self.url).into());
         }
-        let entries = [entry("revocation", &[]), entry("suspension", &[]), message];
-        let Some(members) = credential.as_object_mut() else { return };
-        members.entry("id").or_insert_with(|| id.into());
-        let mut all = match members.remove("credentialStatus") {
-            Some(Value::Array(given)) => given,
-            Some(given) => vec![given],
-            None => Vec::new(),
-        };
-        all.extend(entries);
-        members.insert("credentialStatus".to_owned(), Value::Array(all));
+        entry
     }
+}
+
+/// Adds status entries to those that the client gave.
+fn add_status(credential: &mut Value, id: &str, entries: Vec<Value>) {
+    let Some(members) = credential.as_object_mut() else { return };
+    members.entry("id").or_insert_with(|| id.into());
+    let mut all = match members.remove("credentialStatus") {
+        Some(Value::Array(given)) => given,
+        Some(given) => vec![given],
+        None => Vec::new(),
+    };
+    all.extend(entries);
+    members.insert("credentialStatus".to_owned(), Value::Array(all));
 }
 
 /// Adds the context that defines a proof's members, unless it is there.

@@ -60,8 +60,8 @@ pub struct InitArgs {
     /// Whose issuers must be accredited on the ledger
     #[arg(long, value_enum, default_value_t)]
     accreditation: Accredited,
-    /// A key that is an issuer's though no document of the issuer says so, as ISSUER=METHOD, where METHOD is the URL of a
-    /// verification method; may be repeated
+    /// A key that is an issuer's though no document of the issuer says so, as ISSUER=METHOD, where METHOD is the URL of
+    /// a verification method; may be repeated
     #[arg(long = "issuer-key", value_name = "ISSUER=METHOD", value_parser = issuer_key)]
     issuer_keys: Vec<(String, String)>,
     /// A host that is asked wherever its address is, as HOST[:PORT] or HOST[:PORT]=FILE with its authorities; may be
