@@ -29,7 +29,8 @@ impl Keys {
 }
 
 fn read_json(path: &Path) -> Result<Value, FormatError> {
-    let bytes = std::fs::read(path).map_err(|_| FormatError::malformed("input", "the file cannot be read"))?;
+    let bytes =
+        std::fs::read(path).map_err(|_| FormatError::malformed("input", "the file cannot be read"))?;
     json::parse(&bytes, "input", Limits::default())
 }
 
@@ -135,8 +136,7 @@ fn open(feature: &str, text: &str, keys: &Keys) -> Result<Map<String, Value>, Fo
 
 fn run(arguments: &[String]) -> Result<(), String> {
     let (verb, rest) = arguments.split_first().ok_or("issue or verify?")?;
-    let options: Options =
-        rest.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+    let options: Options = rest.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
     for name in ["--input", "--key", "--feature", "--output"] {
         options.get(name).ok_or(format!("{name} is missing"))?;
     }

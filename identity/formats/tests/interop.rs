@@ -101,7 +101,8 @@ fn data_integrity_and_jwt_credentials_go_both_ways_with_libraries_in_javascript(
     bad.insert("vc+jwt".to_owned(), format!("{head}.{forged_payload}.{signature}").into());
     bad.insert("vc+jwt by another".to_owned(), by_other.into());
     good.insert("vc+jwt".to_owned(), token.into());
-    let input = json!({"credential": credential(), "good": good, "bad": bad, "jwtKey": key.public().to_jwk()});
+    let input =
+        json!({"credential": credential(), "good": good, "bad": bad, "jwtKey": key.public().to_jwk()});
     let answer = ask("digitalbazaar/run", &input);
 
     for name in good.keys() {
@@ -144,14 +145,21 @@ fn linked_data() -> Vec<Value> {
         document["@context"] = context.clone();
         document
     };
-    let ring: Vec<Value> = (0..4).map(|n| json!({"id": format!("_:n{n}"), "knows": format!("_:n{}", (n + 1) % 4)})).collect();
+    let ring: Vec<Value> =
+        (0..4).map(|n| json!({"id": format!("_:n{n}"), "knows": format!("_:n{}", (n + 1) % 4)})).collect();
     vec![
-        with(json!({"id": "urn:a", "type": "Person", "age": 42, "born": "1984-02-29", "name": "Ëndri \"E\" \\ \n"})),
-        with(json!({"id": "urn:b", "steps": ["one", 2, true, {"type": "Person", "age": 1}], "names": {"sq": "emri", "en": "name"}})),
+        with(
+            json!({"id": "urn:a", "type": "Person", "age": 42, "born": "1984-02-29", "name": "Ëndri \"E\" \\ \n"}),
+        ),
+        with(
+            json!({"id": "urn:b", "steps": ["one", 2, true, {"type": "Person", "age": 1}], "names": {"sq": "emri", "en": "name"}}),
+        ),
         with(json!({"knows": [{"name": "one"}, {"name": "two", "knows": {"name": "one"}}], "name": "root"})),
         with(json!({"id": "urn:ring", "part": ring})),
         with(json!({"id": "urn:graph", "evidence": {"type": "Person", "knows": "urn:somebody"}})),
-        with(json!({"id": "urn:numbers", "a": 0.5, "b": 1e21, "c": -7, "d": 1e-7, "e": {"@value": "x", "@type": "urn:t"}})),
+        with(
+            json!({"id": "urn:numbers", "a": 0.5, "b": 1e21, "c": -7, "d": 1e-7, "e": {"@value": "x", "@type": "urn:t"}}),
+        ),
     ]
 }
 
@@ -164,7 +172,13 @@ fn canonical_forms_are_those_of_a_library_in_python() {
         let ours = Contexts::shipped().canonicalize(document, aval_linked_data::Hash::Sha256).unwrap();
         assert_eq!(ours.as_str(), theirs.as_str().unwrap(), "{document:#}");
     }
-    println!("{:24} {:>24} == {:24} {} documents alike", "canonical statements", "aval", "PyLD", documents.len());
+    println!(
+        "{:24} {:>24} == {:24} {} documents alike",
+        "canonical statements",
+        "aval",
+        "PyLD",
+        documents.len()
+    );
 }
 
 /// A VCDM 1.1 credential of ours with `Ed25519Signature2020`, by `did:key`.

@@ -75,9 +75,8 @@ fn foreign(item: &Item, expectation: &Expectation) -> Option<Problem> {
         let keys = expectation.issuer_keys.get(party).filter(|_| is_credential);
         keys.zip(signer.method.as_ref()).is_some_and(|(keys, method)| keys.contains(method))
     };
-    let others = |party: &str| {
-        item.signers().iter().all(|signer| signer.did != party && !pinned(party, signer))
-    };
+    let others =
+        |party: &str| item.signers().iter().all(|signer| signer.did != party && !pinned(party, signer));
     match item.party() {
         _ if unnamed => {
             Some(Problem::new("key.unnamed", "neither the signature nor the document says whose key it is"))

@@ -12,7 +12,11 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 fn instance(name: &str) -> Instance {
-    instances("https://sandbox.example").unwrap().into_iter().find(|instance| instance.name() == name).unwrap()
+    instances("https://sandbox.example")
+        .unwrap()
+        .into_iter()
+        .find(|instance| instance.name() == name)
+        .unwrap()
 }
 
 fn credential(issuer: &Value) -> Value {
@@ -60,7 +64,11 @@ fn every_instance_signs_in_its_format_with_its_own_key() {
         data_integrity::verify_proof(&shown, &shown["proof"], &key).unwrap();
         let mut forged = shown.clone();
         forged["credentialSubject"]["alumniOf"] = json!("Another School");
-        assert!(data_integrity::verify_proof(&forged, &forged["proof"], &key).is_err(), "{}", instance.name());
+        assert!(
+            data_integrity::verify_proof(&forged, &forged["proof"], &key).is_err(),
+            "{}",
+            instance.name()
+        );
     }
 }
 
