@@ -2,7 +2,7 @@
 //!
 //! Each program is a folder; what they share stands beside:
 //!
-//! - [`issuer`], [`verifier`], [`resolver`] the programs
+//! - [`issuer`], [`verifier`], [`resolver`] the programs; [`sandbox`] issuers to try things with
 //! - [`server`] sockets with bounds; [`layers`] what happens around each request; [`problem`] errors over HTTP;
 //!   [`request`] reading requests; [`swagger`] the page of an interface; [`metrics`] what is counted;
 //!   [`stop`] being told to stop
@@ -31,6 +31,7 @@ pub mod problem;
 pub mod remote;
 pub mod request;
 pub mod resolver;
+pub mod sandbox;
 pub mod server;
 pub mod stop;
 pub mod storage;

@@ -72,7 +72,7 @@ pub(super) fn parties(signatures: Vec<Signature>, party: Option<&str>) -> Vec<Si
 
 /// Verifies all signatures as soon as the signers' documents are there; true if that is done.
 pub(super) fn advance(item: &mut Item, expectation: &Expectation, state: &mut State) -> bool {
-    if let Some(problem) = foreign(item) {
+    if let Some(problem) = foreign(item, expectation) {
         let methods = item.signers().iter().filter_map(|signer| signer.method.clone());
         let looked_at = methods.collect::<Vec<_>>().join(", ");
         item.check(state, "key_control", looked_at, Outcome::Invalid(problem));
@@ -91,10 +91,16 @@ pub(super) fn advance(item: &mut Item, expectation: &Expectation, state: &mut St
     true
 }
 
-/// Why the key cannot be the party's: none of the signers is the issuer or holder.
-fn foreign(item: &Item) -> Option<Problem> {
+/// Why the key cannot be the party's: none of the signers is the issuer or holder, or has a key that was pinned for it.
+fn foreign(item: &Item, expectation: &Expectation) -> Option<Problem> {
     let unnamed = item.signers().iter().any(|signer| signer.did.is_empty());
-    let others = |party: &str| item.signers().iter().all(|signer| signer.did != party);
+    let is_credential = *item.role() != Role::Presentation;
+    let pinned = |party: &str, signer: &SigningParty| {
+        let keys = expectation.issuer_keys.get(party).filter(|_| is_credential);
+        keys.zip(signer.method.as_ref()).is_some_and(|(keys, method)| keys.contains(method))
+    };
+    let others =
+        |party: &str| item.signers().iter().all(|signer| signer.did != party && !pinned(party, signer));
     match item.party() {
         _ if unnamed => {
             Some(Problem::new("key.unnamed", "neither the signature nor the document says whose key it is"))

@@ -101,6 +101,9 @@ pub struct Expectation {
     pub accreditation: AccreditationPolicy,
     /// Whether a credential must belong to its presenter.
     pub holder: HolderPolicy,
+    /// Keys (URLs of verification methods) that were made known as those of an issuer by other ways than its document:
+    /// issuers whose identifier resolves to nothing have no others. They count for credentials only.
+    pub issuer_keys: BTreeMap<String, Vec<String>>,
     /// Who, beside the issuer of a credential, may sign its status list.
     pub status_issuers: Vec<String>,
     /// Whether a credential without status entry is refused.
@@ -129,6 +132,7 @@ impl Expectation {
             types: Vec::new(),
             accreditation: AccreditationPolicy::default(),
             holder: HolderPolicy::default(),
+            issuer_keys: BTreeMap::new(),
             status_issuers: Vec::new(),
             status_required: false,
             status_entries_min: crate::status::ENTRIES_MIN,

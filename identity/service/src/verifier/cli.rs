@@ -13,6 +13,7 @@ use crate::storage::Role;
 use aval_codec::b64u;
 use clap::{Args, Subcommand};
 use rand::RngExt as _;
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,10 @@ pub struct InitArgs {
     /// Whose issuers must be accredited on the ledger
     #[arg(long, value_enum, default_value_t)]
     accreditation: Accredited,
+    /// A key that is an issuer's though no document of the issuer says so, as ISSUER=METHOD, where METHOD is the URL of
+    /// a verification method; may be repeated
+    #[arg(long = "issuer-key", value_name = "ISSUER=METHOD", value_parser = issuer_key)]
+    issuer_keys: Vec<(String, String)>,
     /// A host that is asked wherever its address is, as HOST[:PORT] or HOST[:PORT]=FILE with its authorities; may be
     /// repeated
     #[arg(long = "allow-host", value_name = "HOST")]
@@ -180,6 +185,23 @@ fn operator(command: OperatorCommand) -> Result<(), Fault> {
     operators::run(config.database.as_deref(), &home.records(), &ROLES, change)
 }
 
+fn issuer_key(text: &str) -> Result<(String, String), String> {
+    // A DID with a fragment has no sign of equality; the URL of an issuer may have one.
+    let (issuer, method) = text.rsplit_once('=').ok_or("it is ISSUER=METHOD")?;
+    if issuer.is_empty() || !method.contains('#') {
+        return Err("METHOD is the URL of a verification method, with a fragment".to_owned());
+    }
+    Ok((issuer.to_owned(), method.to_owned()))
+}
+
+fn by_issuer(keys: Vec<(String, String)>) -> BTreeMap<String, Vec<String>> {
+    let mut by_issuer = BTreeMap::<String, Vec<String>>::new();
+    for (issuer, method) in keys {
+        by_issuer.entry(issuer).or_default().push(method);
+    }
+    by_issuer
+}
+
 /// Reads and checks everything before it writes anything.
 fn init(args: InitArgs) -> Result<(), Fault> {
     let home = Home(args.home.home);
@@ -189,6 +211,7 @@ fn init(args: InitArgs) -> Result<(), Fault> {
         open: args.open,
         domain: args.domain,
         accreditation: args.accreditation,
+        issuer_keys: by_issuer(args.issuer_keys),
         allowed_hosts: args
             .allowed_hosts
             .iter()

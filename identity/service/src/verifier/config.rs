@@ -15,6 +15,7 @@ use aval_formats::verifier::AccreditationPolicy;
 use aval_openid::x509::Anchors;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -43,6 +44,9 @@ pub struct Config {
     /// Whose issuers must be accredited on the ledger.
     #[serde(default)]
     pub accreditation: Accredited,
+    /// Keys (URLs of verification methods) of issuers whose own document does not name them, by issuer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub issuer_keys: BTreeMap<String, Vec<String>>,
     /// Hosts that are asked wherever their addresses are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_hosts: Vec<HostConfig>,

@@ -100,6 +100,7 @@ impl Public {
         let counters = Arc::new(counters);
         let expected = Expectation {
             accreditation: config.accreditation.policy(),
+            issuer_keys: config.issuer_keys.clone(),
             ..expectation(0, config.domain.as_deref())
         };
         let wallets = config.wallets.as_ref().zip(identity).map(|(wallets, (identity, signer))| Wallets {

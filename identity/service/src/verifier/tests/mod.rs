@@ -32,6 +32,7 @@ impl World {
             open: token.is_none(),
             domain: None,
             accreditation: Accredited::OfLedger,
+            issuer_keys: Default::default(),
             allowed_hosts: Vec::new(),
             database: None,
             trusted_roots: None,
