@@ -4,7 +4,6 @@ use crate::issuer::config::KeysConfig;
 use crate::verifier::config::Home;
 use crate::verifier::identity::{ClientIdKind, WalletsConfig};
 use crate::verifier::presentations::Identity;
-use aval_did::SigningKey;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;

@@ -70,6 +70,7 @@ impl World {
         std::fs::write(&path, keys.to_string()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         let config = Config {
+            issuer_keys: Default::default(),
             listen: listener.local_addr().unwrap(),
             // Nobody answers there.
             node: "http://127.0.0.1:1".to_owned(),
