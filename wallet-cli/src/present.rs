@@ -1,8 +1,8 @@
 //! `aval present`: answers a verifier that asks for credentials (OpenID4VP 1.0).
 //!
 //! Who asks is found out before anything is shown: a DID by the ledger or by itself, a certificate by the roots that
-//! the user trusts. The user sees who it is, which claims it gets and which it does not, and agrees; only then something
-//! leaves the vault, bound to this one request.
+//! the user trusts. The user sees who it is, which claims it gets and which it does not, and agrees; only then
+//! something leaves the vault, bound to this one request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

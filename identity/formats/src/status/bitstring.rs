@@ -265,10 +265,8 @@ impl BitstringList {
             "statusPurpose": purpose,
             "encodedList": self.encode()?,
         });
-        if let Some(members) = subject.as_object_mut() {
-            if let Some(ttl) = self.ttl_ms {
-                members.insert("ttl".to_owned(), ttl.into());
-            }
+        if let (Some(members), Some(ttl)) = (subject.as_object_mut(), self.ttl_ms) {
+            members.insert("ttl".to_owned(), ttl.into());
         }
         Ok(json!({
             "@context": ["https://www.w3.org/ns/credentials/v2"],

@@ -12,6 +12,7 @@ use aval_formats::{Contexts, FormatError, KeyType, SigningKey};
 use rand::RngExt as _;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Mutex, PoisonError};
 use uuid::Uuid;
 
@@ -115,8 +116,8 @@ impl Lists {
         }
         loop {
             let index = rand::rng().random_range(0..ENTRIES);
-            if !self.taken.contains_key(&index) {
-                self.taken.insert(index, credential_id.to_owned());
+            if let Entry::Vacant(free) = self.taken.entry(index) {
+                free.insert(credential_id.to_owned());
                 return Ok(index);
             }
         }

@@ -82,6 +82,7 @@ fn what_an_instance_cannot_do_is_refused() {
     let body = json!({"credential": credential(&issuer), "options": {"mandatoryPointers": ["/issuer"]}});
     assert_eq!(plain.issue(read(body).unwrap()).unwrap_err().code(), "request.unknown_option");
     let mut undefined = credential(&issuer);
+    undefined["@context"] = json!(["https://www.w3.org/ns/credentials/v2"]);
     undefined["nobodyDefinesThis"] = json!(1);
     let error = plain.issue(read(json!({"credential": undefined})).unwrap()).unwrap_err();
     assert!(error.reply().status == 400, "{error}");

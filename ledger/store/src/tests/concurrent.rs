@@ -89,7 +89,7 @@ fn what_memory_keeps_of_the_state_is_what_the_storage_holds(disk: &Disk) {
         let disk = disk.empty();
         let ledger = disk.open_with(&genesis(), config).unwrap();
         let changes = |height: u64| -> Changes {
-            let changed = (1..=KEYS).filter(|number| height % number == 0);
+            let changed = (1..=KEYS).filter(|number| height.is_multiple_of(*number));
             changed.map(|number| (key(number), value_at(number, height))).collect()
         };
         extend(&ledger, changes(0), Vec::new());

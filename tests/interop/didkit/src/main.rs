@@ -3,7 +3,9 @@
 //! Input: `{credential, good: {<name>: credential}, bad: {<name>: credential}}`, VCDM 1.1, by did:key. Output:
 //! `{accepted: {<name>: true or why not}, refused: {<name>: bool}, made: {<name>: credential or JWT}}`.
 
-use didkit::{ContextLoader, LinkedDataProofOptions, ProofPreparation, Source, VerifiableCredential, DID_METHODS, JWK, URI};
+use didkit::{
+    ContextLoader, LinkedDataProofOptions, ProofPreparation, Source, VerifiableCredential, DID_METHODS, JWK, URI,
+};
 use serde_json::{json, Map, Value};
 
 type Error = Box<dyn std::error::Error>;

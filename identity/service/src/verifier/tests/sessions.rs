@@ -242,9 +242,9 @@ fn what_a_wallet_shows_is_judged_by_the_strict_verifier_and_its_transaction_is_a
 #[test]
 fn no_and_could_not_be_checked_are_different_outcomes_and_neither_shows_a_claim() {
     let world = World::start(false);
-    let (did, _) = by_key();
-    let other = HolderDid::did_key(&holder().public()).key_id();
-    let rejected = world.answer(&world.ask(&question()), &did, &other);
+    // It names an issuer whose key did not sign it.
+    let other = HolderDid::did_key(&holder().public());
+    let rejected = world.answer(&world.ask(&question()), other.as_str(), &other.key_id());
     assert_eq!(rejected["conclusion"]["outcome"], "rejected", "{rejected:#}");
     let unknown = "did:aval:test:QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG";
     let undecided = world.answer(&world.ask(&question()), unknown, &format!("{unknown}#key-1"));
