@@ -207,8 +207,8 @@ impl Ledger {
         if heads.newest.as_ref().is_none_or(|head| head.digest != digest) {
             return Err(damaged());
         }
-        self.inner.newest.clear();
         self.inner.state_until.store(height + 1, Ordering::SeqCst);
+        self.inner.newest.clear(height + 1);
         *self.inner.heads.write().unwrap_or_else(PoisonError::into_inner) = heads;
         Ok(())
     }

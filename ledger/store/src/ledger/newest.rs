@@ -2,6 +2,10 @@
 //!
 //! Invariant: an entry's value is the one under its key after each finalized block from `since` to the newest. So it
 //! answers for those heights as the storage would, without looking for what was overwritten since.
+//!
+//! A value that is read from the storage may be written over before it is remembered. So a reader that finds nothing
+//! here is told how far the entries have come, and what it reads is remembered only if no block has begun to be written
+//! since.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +27,8 @@ fn size(key: &[u8], entry: &Entry) -> usize {
 
 struct Entries {
     by_key: LruCache<Vec<u8>, Entry>,
+    /// Heights below this one have put in what they changed.
+    settled: u64,
     bytes: usize,
 }
 
@@ -49,29 +55,31 @@ pub(super) struct NewestValues {
 
 impl NewestValues {
     pub(super) fn new(bytes_max: usize) -> Self {
-        let entries = Entries { by_key: LruCache::new_unbounded(), bytes: 0 };
+        let entries = Entries { by_key: LruCache::new_unbounded(), settled: 0, bytes: 0 };
         NewestValues { entries: Mutex::new(entries), bytes_max }
     }
 
-    /// The value after the finalized block at `height`, if it is here; the outer `None` says that it is not.
-    pub(super) fn get(&self, key: &[u8], height: u64) -> Option<Option<Vec<u8>>> {
+    /// The value after the finalized block at `height`; or, if it is not here, how far the entries have come.
+    pub(super) fn get(&self, key: &[u8], height: u64) -> Result<Option<Vec<u8>>, u64> {
         let mut entries = self.entries();
-        let entry = entries.by_key.get(key)?;
-        (entry.since <= height).then(|| entry.value.clone())
+        let settled = entries.settled;
+        let entry = entries.by_key.get(key).filter(|entry| entry.since <= height);
+        entry.map(|entry| entry.value.clone()).ok_or(settled)
     }
 
-    /// Remembers a value that was read from the storage: the one after `height` and all finalized blocks since.
-    /// `is_newest` is asked when no block can put other values here, and says whether none was written since the
-    /// value was read.
+    /// Remembers a value that was read from the storage: the one after `height` and all finalized blocks since. It was
+    /// read after [`Self::get`] said `settled`; `writing` says below which height blocks may be in the storage now.
     pub(super) fn learn(
         &self,
         key: &[u8],
         value: Option<&[u8]>,
         height: u64,
-        is_newest: impl FnOnce() -> bool,
+        settled: u64,
+        writing: impl FnOnce() -> u64,
     ) {
         let mut entries = self.entries();
-        if is_newest() && entries.by_key.peek(key).is_none_or(|known| known.since > height) {
+        let is_newest = entries.settled == settled && writing() == settled;
+        if is_newest && entries.by_key.peek(key).is_none_or(|known| known.since > height) {
             let entry = Entry { value: value.map(<[u8]>::to_vec), since: height };
             entries.put(key.to_vec(), entry, self.bytes_max);
         }
@@ -84,13 +92,15 @@ impl NewestValues {
             let entry = Entry { value: value.clone(), since: height };
             entries.put(key.clone(), entry, self.bytes_max);
         }
+        entries.settled = height + 1;
     }
 
-    /// Forgets everything: the storage was written in another way.
-    pub(super) fn clear(&self) {
+    /// Forgets everything: the storage was opened, or written in another way, and holds the heights below `settled`.
+    pub(super) fn clear(&self, settled: u64) {
         let mut entries = self.entries();
         entries.by_key.clear();
         entries.bytes = 0;
+        entries.settled = settled;
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {

@@ -25,8 +25,8 @@ impl Ledger {
     /// The newest finalized value under a state key.
     pub fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.inner.newest.get(key, u64::MAX) {
-            Some(value) => Ok(value),
-            None => self.storage().read(Column::State, key),
+            Ok(value) => Ok(value),
+            Err(_) => self.storage().read(Column::State, key),
         }
     }
 
@@ -55,15 +55,17 @@ impl Ledger {
 
     /// The same, for a height that is known to be final.
     pub(crate) fn state_as_of(&self, height: u64, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        if height >= self.oldest_height()
-            && let Some(value) = self.inner.newest.get(key, height)
-        {
-            return Ok(value);
-        }
-        let until = self.inner.state_until.load(Ordering::SeqCst);
+        let is_kept = height >= self.oldest_height();
+        let settled = match self.inner.newest.get(key, height) {
+            Ok(value) if is_kept => return Ok(value),
+            Ok(_) => None,
+            Err(settled) => Some(settled),
+        };
         let learn = |newest: &Option<Vec<u8>>| {
-            let is_newest = || self.inner.state_until.load(Ordering::SeqCst) == until;
-            self.inner.newest.learn(key, newest.as_deref(), height, is_newest);
+            let writing = || self.inner.state_until.load(Ordering::SeqCst);
+            if let Some(settled) = settled {
+                self.inner.newest.learn(key, newest.as_deref(), height, settled, writing);
+            }
         };
         // In this order: whatever is written between the two reads is found by the second.
         let newest = self.storage().read(Column::State, key)?;
