@@ -44,7 +44,7 @@ pub(crate) fn run(app: &App, command: NodeCommand) -> Result<(), WalletError> {
             let faults = app.connection()?.ledger()?.node().faults()?;
             app.output.data(&json!({"faults": faults}), |text| {
                 if faults.is_empty() {
-                    text.line("This node has seen no validator contradict itself since it was started.");
+                    text.line("This node has seen no validator contradict itself.");
                 }
                 for key in faults.iter().filter_map(accused) {
                     text.line(&format!(

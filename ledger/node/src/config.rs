@@ -33,6 +33,8 @@ pub const LEDGER_FOLDER: &str = "ledger";
 pub const ACCESS_LOG_FILE: &str = "access.log";
 /// Folder of the consensus engine's journals.
 pub const ENGINE_FOLDER: &str = "engine";
+/// Proofs of faults of other nodes, one a line.
+const FAULTS_FILE: &str = "faults.jsonl";
 
 /// The content of `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -383,6 +385,11 @@ impl Home {
     /// The folder of the consensus engine's journals.
     pub fn engine_folder(&self) -> PathBuf {
         self.path.join(ENGINE_FOLDER)
+    }
+
+    /// Proofs of others' faults that this node has seen.
+    pub fn faults_file(&self) -> PathBuf {
+        self.path.join(FAULTS_FILE)
     }
 }
 

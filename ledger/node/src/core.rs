@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +88,7 @@ impl Network {
             parameters: self.genesis.parameters.clone(),
             protocol_version: PROTOCOL_VERSION,
             block_interval,
+            faults_file: None,
         }
     }
 
@@ -116,6 +118,8 @@ pub struct CoreOptions {
     pub addresses: BTreeMap<[u8; 32], SocketAddr>,
     /// When snapshots are offered.
     pub snapshots: Schedule,
+    /// Where proofs of others' faults outlive the node, if anywhere.
+    pub faults_file: Option<PathBuf>,
     /// The newest version of the protocol that is known: another one than the program's in tests alone.
     pub protocol_version: u32,
 }
@@ -127,6 +131,7 @@ impl Default for CoreOptions {
             block_interval: Duration::from_millis(100),
             addresses: BTreeMap::new(),
             snapshots: Schedule::default(),
+            faults_file: None,
             protocol_version: PROTOCOL_VERSION,
         }
     }
@@ -196,6 +201,7 @@ impl Core {
             roster.clone(),
             ExecutorOptions {
                 protocol_version: options.protocol_version,
+                faults_file: options.faults_file,
                 ..network.executor_options(options.block_interval)
             },
         )

@@ -233,7 +233,7 @@ pub(super) struct Faults {
     faults: Vec<aval_types::Action>,
 }
 
-/// Fault proofs that this node has seen since it was started, one for each validator that contradicted itself.
+/// Fault proofs that this node has seen, one for each validator that contradicted itself.
 ///
 /// Anybody with a DID can put one on the ledger, where it is checked and takes effect.
 #[utoipa::path(

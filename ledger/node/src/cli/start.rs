@@ -355,6 +355,7 @@ fn drive(
     };
     let servers: Arc<Mutex<Vec<Server>>> = Arc::default();
     let running = servers.clone();
+    let faults_file = Some(setup.home.faults_file());
     let (api, admin, config) = (setup.api, setup.admin, setup.home.config);
     let controls = LogControl::started().map(|log| Controls { stop: stop.clone(), log });
     let (network, genesis, node) = (setup.network, setup.genesis, setup.node);
@@ -377,6 +378,7 @@ fn drive(
             mempool: config.mempool.limits(),
             addresses,
             snapshots: config.ledger.snapshots(),
+            faults_file,
             ..CoreOptions::default()
         };
         let metrics = Arc::new(Metrics::new());

@@ -30,6 +30,8 @@ use commonware_utils::acknowledgement::Exact;
 use commonware_utils::vec::NonEmptyVec;
 use futures::StreamExt as _;
 use futures::channel::mpsc;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use tracing::{info, warn};
 
 use super::adapter::{Adapter, SharedApplication, commit};
@@ -175,6 +177,9 @@ pub(super) struct Epochs<E: EngineContext, S: Sender, B, C> {
     pub(super) blocker: B,
     pub(super) channels: EpochChannels<S>,
     pub(super) following: Following<C>,
+    /// Journals of ended epochs that are being deleted. Part of this task and not tasks of their own, because in a
+    /// simulation the order in which a crash ends tasks has to be the same every time.
+    pub(super) deletions: FuturesUnordered<BoxFuture<'static, ()>>,
 }
 
 async fn ask<E: Clock>(context: &E, at: Option<SystemTime>) {
@@ -251,6 +256,7 @@ where
                     if epoch > current.epoch.get() { ahead.heard(sender, epoch, self.context.current()); }
                 }
                 Some(_) = resolver.strays.recv() => {}
+                Some(()) = self.deletions.next() => {}
                 () = asking => {
                     if let Ok(targets) = NonEmptyVec::try_from(ahead.epochs.keys().cloned().collect::<Vec<_>>()) {
                         self.marshal.hint_finalized(current.last, targets);
@@ -289,9 +295,8 @@ where
         let entered = self.enter(next, last.digest()).await?;
         // Deleting files may take a second, and the next leader waits until this block is acknowledged.
         let partition = self.options.partition(epoch);
-        let _ = self.context.child("ended").spawn(move |context| async move {
-            delete_journal(&context, &partition, epoch).await;
-        });
+        let context = self.context.child("ended");
+        self.deletions.push(Box::pin(async move { delete_journal(&context, &partition, epoch).await }));
         Ok(entered)
     }
 

@@ -35,6 +35,7 @@ use commonware_parallel::Sequential;
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{Clock, Handle, Metrics, Quota, Spawner, Storage};
 use commonware_utils::NonZeroDuration;
+use futures::stream::FuturesUnordered;
 use rand::CryptoRng;
 
 use super::adapter::{Adapter, FinalizedReporter, SharedApplication};
@@ -249,6 +250,7 @@ where
         marshal,
         blocker,
         following,
+        deletions: FuturesUnordered::new(),
     };
     let genesis = settings.genesis.digest();
     let epochs = context.child("delivery").spawn(move |_| epochs.run(application, finalized, head, genesis));

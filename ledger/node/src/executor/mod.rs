@@ -23,6 +23,7 @@ mod tests;
 mod verify;
 mod version;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -62,6 +63,8 @@ pub struct ExecutorOptions {
     pub parameters: Parameters,
     /// The newest version of the protocol that this program knows.
     pub protocol_version: u32,
+    /// Where proofs of others' faults outlive the node, if anywhere.
+    pub faults_file: Option<PathBuf>,
     /// Time between two blocks while there is little work: a little patience makes blocks fuller, and a
     /// transaction cheaper.
     pub block_interval: Duration,
@@ -111,7 +114,7 @@ impl Executor {
         let head = ledger.require_head()?;
         let newest = Finalized { height: head.height(), time_ms: head.header().time_ms };
         Ok(Arc::new(Self {
-            faults: Faults::new(options.network.genesis()),
+            faults: Faults::open(options.network.genesis(), options.faults_file.clone()),
             rules: match sabotage::is(Sabotage::AcceptStripped) {
                 true => Rules::certified(options.network.clone()),
                 false => Rules::live(options.network.clone()),

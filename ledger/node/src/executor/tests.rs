@@ -45,6 +45,7 @@ fn node(kit: &Kit) -> Node {
         parameters: kit.genesis().parameters.clone(),
         protocol_version: super::PROTOCOL_VERSION,
         block_interval: Duration::ZERO,
+        faults_file: None,
     };
     let gossip = Gossip::new(runtime.clone(), links);
     let roster = Roster::new(ledger.clone(), NonZeroU64::new(300).unwrap(), BTreeMap::new());
