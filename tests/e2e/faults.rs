@@ -7,13 +7,11 @@ use aval_machine::testkit::Party;
 use aval_tests::network::{Network, PATIENCE};
 use aval_tests::process::eventually;
 use aval_types::TransactionId;
-use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Submits one update of each company to a node.
-fn update_all(
+pub(crate) fn update_all(
     network: &Network,
     companies: &mut [Party],
     node: usize,
@@ -33,7 +31,8 @@ fn update_all(
         .collect()
 }
 
-fn wait_final(network: &Network, node: usize, ids: &[TransactionId]) -> Result<()> {
+/// Waits until a node knows that all of them are final.
+pub(crate) fn wait_final(network: &Network, node: usize, ids: &[TransactionId]) -> Result<()> {
     let client = network.client(node)?;
     for id in ids {
         let status = client.wait(*id, PATIENCE)?;
@@ -145,90 +144,6 @@ fn a_validator_stops_in_order_when_told_to() -> Result<()> {
     let mut companies = network.enrol_members(0..2)?;
     let ids = update_all(&network, &mut companies, 0, 2)?;
     wait_final(&network, 0, &ids)
-}
-
-/// A node's home on a small file system of its own.
-struct SmallDisk {
-    home: PathBuf,
-}
-
-impl SmallDisk {
-    /// Puts the files that are in the home on a file system of so many MiB.
-    fn under(home: PathBuf, mib: u32) -> Result<Self> {
-        let files: Vec<_> = std::fs::read_dir(&home)?.collect::<Result<_, _>>()?;
-        let files: Vec<_> = files
-            .iter()
-            .map(|file| Ok((file.path(), std::fs::read(file.path())?, file.metadata()?.permissions())))
-            .collect::<Result<_>>()?;
-        let size = format!("size={mib}m,mode=0700");
-        let mut mount = Command::new("mount");
-        let status = mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&home).status()?;
-        ensure!(status.success(), "mounting needs the rights of root");
-        let disk = Self { home };
-        for (path, bytes, permissions) in files {
-            std::fs::write(&path, bytes)?;
-            std::fs::set_permissions(&path, permissions)?;
-        }
-        Ok(disk)
-    }
-
-    /// Takes all the room that is left.
-    fn fill(&self) -> Result<()> {
-        let mut filler = std::fs::File::create(self.home.join("filler"))?;
-        let mut chunk = vec![1; 1024 * 1024];
-        loop {
-            match filler.write(&chunk) {
-                Ok(_) => {}
-                Err(_) if chunk.len() > 1 => chunk.truncate(chunk.len() / 2),
-                Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Gives the room back.
-    fn empty(&self) -> Result<()> {
-        Ok(std::fs::remove_file(self.home.join("filler"))?)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: whoever still has a file open there keeps it until it closes it.
-        let _ = Command::new("umount").arg("--lazy").arg(&self.home).status();
-    }
-}
-
-#[test]
-fn a_full_disk_stops_its_node_with_a_clear_sentence_and_it_goes_on_when_there_is_room() -> Result<()> {
-    let mut network = Network::prepare(206, |_| {})?;
-    let disk = SmallDisk::under(network.home(3), 96)?;
-    for index in 0..network.size() {
-        network.start_node(index)?;
-    }
-    network.wait_ready()?;
-    let mut companies = network.enrol_members(0..40)?;
-    disk.fill()?;
-    let mut submitted = Vec::new();
-    let mut revision = 50;
-    let ended = eventually("the node with the full disk ends", PATIENCE, || {
-        submitted.extend(update_all(&network, &mut companies, 0, revision)?);
-        wait_final(&network, 0, &submitted)?;
-        revision += 1;
-        network.ended(3)
-    })?;
-    ensure!(ended.code() == Some(1), "{ended}");
-    let log = std::fs::read_to_string(network.folder().join("node-3.log"))?;
-    let sentence = log.lines().rev().find(|line| line.starts_with("avald: ")).context("no sentence")?;
-    ensure!(sentence.contains("is full or nearly so: make room there"), "{sentence}");
-    println!("{sentence}");
-
-    disk.empty()?;
-    network.start_node(3)?;
-    network.wait_node_ready(3)?;
-    wait_final(&network, 3, &submitted)?;
-    let (height, _) = network.head(0)?;
-    network.ensure_agreement(height)
 }
 
 /// The library that stands between a program and its wall clock (Debian package `faketime`).

@@ -1,6 +1,7 @@
 //! End to end: real `avald`, `aval-identityd` and `aval` processes, talking over real sockets.
 
 mod damage;
+mod disks;
 mod faults;
 mod governance;
 mod interop;

@@ -5,6 +5,7 @@
 //! REST interface. Stopping goes the other way.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
@@ -137,6 +138,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
             tracing::info!("stopped");
             Ok(())
         }
+        Ok(Err(_)) | Err(_) if let Err(error) = try_to_write(&engine_folder) => Err(Fault::failed(format!(
+            "the disk of {} does not keep what is written ({error}): mend or replace it, with the files that are there, and \
+             start again; nothing that was acknowledged is lost",
+            folder.display()
+        ))),
         Ok(Err(error)) => Err(engine_fault(&error, &engine_folder)),
         Err(_) => Err(Fault::failed(format!(
             "the consensus engine gave up (see the log above): start again, and if that does not help, restore {} from a \
@@ -149,6 +155,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Fault> {
 /// Whether the file system of a folder has no room for another block.
 fn is_full(folder: &Path) -> bool {
     rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_MIN)
+}
+
+/// Whether a file can be written to a folder so that a power failure leaves it there. The engine does not tell why it
+/// gave up, and a disk that fails once mostly fails again.
+fn try_to_write(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join("probe");
+    let mut probe = std::fs::File::create(&path)?;
+    // Its name goes first, so that nothing is left however the rest ends.
+    std::fs::remove_file(&path)?;
+    probe.write_all(b"probe")?;
+    probe.sync_data()?;
+    probe.sync_all()
 }
 
 impl Setup {
