@@ -28,7 +28,7 @@ setup: ## install the Debian packages that the build needs, if they are missing
 build: setup ## build avald, aval-identityd and aval
 	$(CARGO_BUILD) --bins
 
-demo: build ## start a network and walk the story; ONCE=1 stops after it, else it stays up; ACT=governance: the second act
+demo: build ## start a network and walk the story; ONCE=1 stops after it, else it stays up; ACT=governance or ACT=diploma: another act
 	@./examples/demo$(if $(ACT),-$(ACT)) $(if $(ONCE),--once)
 
 test: setup ## all tests: unit, property, vectors, simulation, end to end with real processes

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use aval_codec::b64u;
+use aval_credential::sd_jwt::{DC_TYPE, TYPE};
 use aval_credential::{Limits, Presentation};
 use aval_did::PublicKey;
 use aval_did::Relationship;
@@ -33,12 +34,11 @@ use crate::receive::http::Http;
 use crate::receive::select;
 use crate::vault::{Contents, StoredCredential};
 
-/// The format of the credentials in the vault.
-const FORMAT: &str = "vc+sd-jwt";
-
 /// A credential of the vault, read for a question.
 struct Held<'a> {
     stored: &'a StoredCredential,
+    /// `vc+sd-jwt` or `dc+sd-jwt`.
+    format: String,
     types: Vec<String>,
     claims: Node,
 }
@@ -152,15 +152,17 @@ fn anchors(path: &Path) -> Result<Anchors, WalletError> {
 
 /// The credentials that are neither expired nor unreadable; the newest first.
 fn held(contents: &Contents) -> Vec<Held<'_>> {
-    let read = |stored: &'_ StoredCredential| -> Option<(Vec<String>, Node)> {
+    let read = |stored: &'_ StoredCredential| -> Option<(String, Vec<String>, Node)> {
         let sd_jwt = stored.sd_jwt.as_str();
         let presentation = Presentation::parse(sd_jwt.as_bytes(), &Limits::EDGE).ok()?;
         let is_current = presentation.valid_until_s().is_none_or(|until| now_s() < until);
         let claims = Node::of_sd_jwt(sd_jwt).ok().filter(|_| is_current)?;
-        Some((presentation.types().to_vec(), claims))
+        let format = presentation.sd_jwt().media_type().unwrap_or(TYPE).to_owned();
+        Some((format, presentation.types().to_vec(), claims))
     };
     let newest = contents.credentials.iter().rev();
-    newest.filter_map(|stored| read(stored).map(|(types, claims)| Held { stored, types, claims })).collect()
+    let held = |stored| read(stored).map(|(format, types, claims)| Held { stored, format, types, claims });
+    newest.filter_map(held).collect()
 }
 
 /// Of what answers the question, what is to be shown: the verifier's first choice of each set that it requires.
@@ -172,8 +174,8 @@ fn choose<'a>(query: &Query, held: &'a [Held<'a>], named: &[String]) -> Result<V
     let candidates: Vec<Candidate<'_>> = usable
         .iter()
         .map(|one| Candidate {
-            format: FORMAT,
-            vct: None,
+            format: &one.format,
+            vct: one.types.first().filter(|_| one.format == DC_TYPE).map(String::as_str),
             types: &one.types,
             claims: &one.claims,
             authorities: &[],

@@ -19,7 +19,7 @@ use crate::vci::later::{DeferredRequest, Delivery, Notification};
 use crate::vci::metadata::{AuthorizationServerMetadata, CredentialConfiguration, IssuerMetadata};
 use crate::vci::offer::{CredentialOffer, PreAuthorizedCode, TransactionCodeSpec};
 use crate::vci::token::{self, TOKEN_RESPONSE_BYTES_MAX, TokenRequest, TokenResponse};
-use crate::vci::{FORMAT, Format, encryption, proof};
+use crate::vci::{Format, encryption, proof};
 use aval_codec::json::Json;
 use aval_credential::verify::{Expectation, Failure, KeyBindingPolicy, Verdict, verify};
 use aval_credential::{Limits, Presentation};
@@ -358,7 +358,7 @@ impl Authorized {
     }
 
     /// Takes the credential: signed by its issuer, valid now, of the types that were promised, bound to the
-    /// wallet's key, and an SD-JWT without key binding. Only for `vc+sd-jwt`; for other formats see
+    /// wallet's key, and an SD-JWT without key binding. For `vc+sd-jwt` and `dc+sd-jwt`; for other formats see
     /// [`Self::on_delivery`]. `assertion_key` is as in [`aval_credential::verify()`].
     pub fn on_credential(
         &self,
@@ -369,7 +369,8 @@ impl Authorized {
         assertion_key: impl FnOnce(&str, &str) -> Result<Option<PublicKey>, String>,
     ) -> Result<Received, OpenIdError> {
         let configuration = self.configuration(configuration_id)?;
-        if configuration.format != FORMAT {
+        let format = Format::from_name(&configuration.format);
+        if !matches!(format, Some(Format::VcSdJwt | Format::DcSdJwt)) {
             return Err(OpenIdError::Unsupported(format!(
                 "checking the format `{}` here",
                 configuration.format
@@ -383,6 +384,9 @@ impl Authorized {
         let verdict = verify(&presentation, &expectation, assertion_key)
             .map_err(|Failure::Resolution(reason)| OpenIdError::Undecided(reason))?;
         verdict.clone().into_result()?;
+        if presentation.sd_jwt().media_type() != Some(configuration.format.as_str()) {
+            return Err(OpenIdError::WrongCredential("it is of another format than the issuer promised"));
+        }
         let promised: BTreeSet<&String> = configuration.types().iter().collect();
         if promised != presentation.types().iter().collect() {
             return Err(OpenIdError::WrongCredential("it is of another type than the issuer promised"));

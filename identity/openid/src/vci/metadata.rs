@@ -172,9 +172,13 @@ impl CredentialConfiguration {
         self.proof_types_supported.as_ref()?.get("jwt")
     }
 
-    /// All types.
+    /// All types; of an SD-JWT VC its one `vct`.
     pub fn types(&self) -> &[String] {
-        self.credential_definition.as_ref().map_or(&[], |definition| &definition.types)
+        match (&self.vct, &self.credential_definition) {
+            (Some(vct), _) => std::slice::from_ref(vct),
+            (None, Some(definition)) => &definition.types,
+            (None, None) => &[],
+        }
     }
 
     /// The first name that is given for showing.

@@ -50,6 +50,8 @@ pub(super) struct Extras {
     pub(super) parameters: Option<serde_json::Map<String, serde_json::Value>>,
     /// Names of further DIDs.
     pub(super) dids: Vec<String>,
+    /// Further credential types that root and issuer are accredited for. They give no role on the ledger.
+    pub(super) types: Vec<String>,
 }
 
 /// A validator of the network.
@@ -210,6 +212,9 @@ impl Layout {
         }
         let mut genesis = genesis(plan, validators, &operators, &root, &issuer);
         genesis.parameters = parameters;
+        for accreditation in &mut genesis.accreditations {
+            accredit_further(&mut accreditation.types, &extras.types);
+        }
         genesis.dids.extend(further.iter().map(|(_, identity)| identity.inception.clone()));
         let bytes = genesis.to_bytes();
         GenesisFile::parse(bytes.clone())
@@ -332,6 +337,17 @@ fn accredited_types() -> Vec<AccreditedType> {
         accredited("AvalNodeCredential", ["observer", "operator"]),
         accredited("AvalSupervisionCredential", ["auditor", "supervisor"]),
     ]
+}
+
+/// Adds types without roles.
+fn accredit_further(accredited: &mut Vec<AccreditedType>, types: &[String]) {
+    accredited.extend(types.iter().map(|name| AccreditedType {
+        credential_type: name.clone(),
+        roles: Vec::new(),
+        level: Level::High,
+    }));
+    accredited.sort_by(|one, other| one.credential_type.cmp(&other.credential_type));
+    accredited.dedup_by(|one, other| one.credential_type == other.credential_type);
 }
 
 fn node_name(index: u16) -> String {

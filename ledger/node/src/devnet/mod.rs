@@ -75,6 +75,10 @@ pub struct Arguments {
     /// new network.
     #[arg(long = "did", value_name = "NAME", value_parser = name)]
     dids: Vec<String>,
+    /// A further credential type that the root and the issuer are accredited for; may be repeated. Only for a new
+    /// network.
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
     /// Make the folder, print what was made, and start nothing.
     #[arg(long)]
     prepare: bool,
@@ -94,7 +98,11 @@ pub fn run(arguments: &Arguments, log: &str, log_json: bool) -> Result<(), Fault
         network: arguments.network.clone(),
         heartbeat_ms: arguments.heartbeat_ms,
     };
-    let extras = Extras { parameters: read_parameters(arguments)?, dids: arguments.dids.clone() };
+    let extras = Extras {
+        parameters: read_parameters(arguments)?,
+        dids: arguments.dids.clone(),
+        types: arguments.types.clone(),
+    };
     let layout = Layout::open_or_make(&arguments.home, &plan, &extras)?;
     if arguments.prepare {
         announce(&layout, arguments.json, false);

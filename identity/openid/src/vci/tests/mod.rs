@@ -5,4 +5,5 @@ mod exchange;
 mod offers;
 mod refusals_of_issuer;
 mod refusals_of_wallet;
+mod sd_jwt_vc;
 mod world;
