@@ -116,6 +116,8 @@ impl From<LedgerError> for Problem {
             }
             LedgerError::Client(_) => (StatusCode::BAD_GATEWAY, "The ledger's answer cannot be used"),
             LedgerError::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "The service is stopping"),
+            // Decided, and by what the caller asked for: another type of credential may be fine.
+            LedgerError::NotAccredited { .. } => (StatusCode::FORBIDDEN, "The issuer may not issue this"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "The service is not set up for this"),
         };
         tracing::warn!(%error, "the ledger was of no help");
