@@ -1,5 +1,5 @@
-//! The lines that a test of interoperability prints, one for each format and direction. `tests/interop/run` makes a table of
-//! them. A line that failed does not keep the others from being tried; the test fails at its end.
+//! The lines that a test of interoperability prints, one for each format and direction. `tests/interop/run` makes a
+//! table of them. A line that failed does not keep the others from being tried; the test fails at its end.
 
 /// The lines of one test.
 #[derive(Default)]

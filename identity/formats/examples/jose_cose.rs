@@ -103,8 +103,7 @@ fn open(feature: &str, text: &str, keys: &Keys) -> Result<Map<String, Value>, Fo
         }
         _ => {
             let (media_type, content) = (String::new(), text.to_owned());
-            let bytes =
-                Envelope { media_type, content, is_base64: true, is_presentation: false }.bytes()?;
+            let bytes = Envelope { media_type, content, is_base64: true, is_presentation: false }.bytes()?;
             let (message, document) = match feature {
                 "credential_cose" => cose::read_credential(&bytes, limits)?,
                 _ => cose::read_presentation(&bytes, limits)?,

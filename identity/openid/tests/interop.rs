@@ -18,9 +18,9 @@ use aval_openid::oauth::dpop::{self, Proof};
 use aval_openid::vci::issuer::Session as IssuerSession;
 use aval_openid::vci::token::nonce_response;
 use aval_openid::vci::{
-    Authorized, AuthorizationServerMetadata, Discovery, OfferLink, Redeemable, CredentialConfiguration, CredentialOffer, CredentialRequest,
-    CredentialResponse, Issuer, IssuerMetadata, Notification, TokenRequest, TokenResponse,
-    TransactionCodeSpec,
+    AuthorizationServerMetadata, Authorized, CredentialConfiguration, CredentialOffer, CredentialRequest,
+    CredentialResponse, Discovery, Issuer, IssuerMetadata, Notification, OfferLink, Redeemable, TokenRequest,
+    TokenResponse, TransactionCodeSpec,
 };
 use aval_openid::vp::dcql::{Candidate, Query};
 use aval_openid::vp::request::MEDIA_TYPE;
@@ -323,7 +323,7 @@ fn check_received(done: &Value, world: &World) {
     assert!(world.notified);
 }
 
-/// What their wallet says and our issuer answers when a message on the way is another; with the error that ours answered.
+/// What their wallet says when a message on the way is another; with the error that our issuer answered.
 fn tampered(
     task: &Value,
     change_request: impl Fn(&mut Value),
@@ -354,8 +354,7 @@ fn their_wallet_receives_a_batch_with_a_transaction_code_and_a_bound_token() {
     let done = Other::start(&task).serve(&mut |request| world.answer(request));
     check_received(&done, &world);
 
-    // Ours refuses: another transaction code, a proof of possession under another signature, a proof for the token under
-    // another signature.
+    // Ours refuses: another transaction code, a proof of possession and one for the token under another signature.
     let (mut wrong, nothing) = (task.clone(), |_: &mut Value| {});
     wrong["txCode"] = json!("000000");
     let unchanged = |_: &str, _: &mut Reply| {};
@@ -433,7 +432,7 @@ impl TheirIssuer {
     /// It starts, with what it offers.
     fn start(format: &str) -> (Self, String) {
         let configuration = json!({
-            "format": format, "scope": "Diploma", "cryptographic_binding_methods_supported": ["jwk", "did:jwk", "did:key"],
+            "format": format, "scope": "Diploma", "cryptographic_binding_methods_supported": ["jwk"],
             "credential_signing_alg_values_supported": ["EdDSA"],
             "proof_types_supported": {"jwt": {"proof_signing_alg_values_supported": ["ES256"]}},
             "credential_definition": {"type": ["VerifiableCredential", "Diploma"]},
@@ -463,7 +462,8 @@ impl TheirIssuer {
             let credentials: Vec<String> = holders
                 .iter()
                 .map(|jwk| {
-                    let jwk = aval_codec::json::parse(jwk.to_string().as_bytes(), Default::default()).unwrap();
+                    let jwk =
+                        aval_codec::json::parse(jwk.to_string().as_bytes(), Default::default()).unwrap();
                     diploma(&PublicKey::from_jwk(&jwk).unwrap())
                 })
                 .collect();
@@ -522,13 +522,16 @@ fn our_wallet_receives_from_their_issuer() {
     };
     let nonce = issuer.send(&authorized.nonce_request().unwrap());
     authorized.on_nonce(&json_response(&nonce)).unwrap();
-    let request = |authorized: &Authorized| {
-        authorized.credential_request("diploma", &holder_key(), now_s()).unwrap()
-    };
+    let request =
+        |authorized: &Authorized| authorized.credential_request("diploma", &holder_key(), now_s()).unwrap();
     let with_old_nonce = request(&authorized);
     let nonce = issuer.send(&authorized.nonce_request().unwrap());
     authorized.on_nonce(&json_response(&nonce)).unwrap();
-    assert_eq!(issuer.send(&prove(&authorized, with_old_nonce, "one")).0, 400, "the nonce of another occasion");
+    assert_eq!(
+        issuer.send(&prove(&authorized, with_old_nonce, "one")).0,
+        400,
+        "the nonce of another occasion"
+    );
     let mut unbound = prove(&authorized, request(&authorized), "two");
     unbound.headers.retain(|(name, _)| *name != dpop::HEADER);
     assert_eq!(issuer.send(&unbound).0, 401, "a token without the proof of its key");
@@ -581,7 +584,8 @@ fn their_wallet_presents_to_our_verifier() {
         let object = session.request_object(&signer, KeyName::Id(&name), None, now_s()).unwrap().unwrap();
         let mut fooled = Other::start(&json!({"play": "present", "link": link}));
         assert_eq!(fooled.hear()["fetch"]["url"], REQUEST_URI);
-        fooled.say(&json!({"status": 200, "headers": {"content-type": MEDIA_TYPE}, "body": spoiled(&object)}));
+        fooled
+            .say(&json!({"status": 200, "headers": {"content-type": MEDIA_TYPE}, "body": spoiled(&object)}));
         assert!(fooled.hear_or_failure().is_err(), "a request under another signature");
         let mut other = Other::start(&json!({"play": "present", "link": link}));
 
@@ -635,7 +639,8 @@ fn our_wallet_presents_to_their_verifier() {
         let key = HolderDid::key_of(key_id).unwrap();
         let forged = spoiled(object);
         let response = HttpResponse { status: 200, content_type: Some(MEDIA_TYPE), body: forged.as_bytes() };
-        let forged = reference.on_response(&response, "unused", now_s()).and_then(|one| one.verify_with_key(&key));
+        let forged =
+            reference.on_response(&response, "unused", now_s()).and_then(|one| one.verify_with_key(&key));
         assert!(forged.is_err(), "a request under another signature");
         let verified = unverified.verify_with_key(&key).unwrap();
         let (nonce, audience) = verified.binding();

@@ -106,7 +106,9 @@ mod tests {
     #[test]
     fn text_in_an_envelope_is_not_changed() {
         assert_eq!(bytes_of("data:application/vc+jwt,e30.e30.AA==").unwrap(), b"e30.e30.AA==");
-        for url in ["data:application/vc+jwt,", "data:application/vc+jwt", "data:text/plain,a", "https://a.example/"] {
+        for url in
+            ["data:application/vc+jwt,", "data:application/vc+jwt", "data:text/plain,a", "https://a.example/"]
+        {
             assert!(bytes_of(url).is_err(), "{url}");
         }
     }
