@@ -60,7 +60,7 @@ fuzz-api: build ## REQUESTS (default 10000) malformed requests against the descr
 	./tests/conformance/fuzz-api $(or $(REQUESTS),10000)
 
 interop: setup ## other people's software in both directions, with a matrix; it is installed for it
-	cargo test --release --locked --workspace --test interop -- --ignored --nocapture
+	./tests/interop/run
 
 soak: setup ## a thousand random networks, the deliberate faults, each scenario for ten minutes, every test, a million DIDs
 	$(MAKE) --no-print-directory simulate SEEDS=$(or $(SEEDS),1000)

@@ -1,5 +1,8 @@
 //! Other people's SD-JWT libraries read what this crate writes, and the other way round. Needs the network on the first
-//! run, therefore not part of every run: `cargo nextest run --release -p aval-credential --run-ignored only`.
+//! run, therefore not part of every run: `make interop`.
+
+#[path = "../../../tests/interop/matrix.rs"]
+mod matrix;
 
 use aval_codec::json::{self, Json};
 use aval_credential::{
@@ -78,6 +81,7 @@ fn ask(script: &str) -> Json {
         ("forged", forged.into()),
     ]);
     let input = Json::from([
+        ("typ", "vc+sd-jwt".into()),
         ("issuer", ISSUER.into()),
         ("keyId", KEY_ID.into()),
         ("issuerKey", issuer().public().to_jwk()),
@@ -95,7 +99,7 @@ fn ask(script: &str) -> Json {
     json::parse(&output.stdout, json::Limits::default()).unwrap()
 }
 
-fn check(script: &str) {
+fn check(script: &str, library: &str) {
     let answer = ask(script);
     let accepted = answer.get("accepted").unwrap();
     for (name, claims) in [("everything", 3), ("some", 2)] {
@@ -106,7 +110,11 @@ fn check(script: &str) {
     for (name, refused) in answer.get("refused").unwrap().as_object().unwrap() {
         assert_eq!(refused, &Json::Bool(true), "{name}");
     }
+    let mut matrix = matrix::Matrix::default();
+    matrix.row("membership credential", "aval", library, Ok(5));
     check_made(answer.get("made").unwrap());
+    matrix.row("membership credential", library, "aval", Ok(3));
+    matrix.finish();
 }
 
 /// What the other library made is accepted here, and only as it was made.
@@ -144,11 +152,11 @@ fn check_made(made: &Json) {
 #[test]
 #[ignore = "installs a Python library"]
 fn the_reference_implementation_in_python_agrees_with_us() {
-    check("run-python");
+    check("run-python", "sd-jwt (PyPI)");
 }
 
 #[test]
 #[ignore = "installs a JavaScript library"]
 fn the_open_wallet_foundations_library_in_javascript_agrees_with_us() {
-    check("run-node");
+    check("run-node", "@sd-jwt/core");
 }

@@ -102,9 +102,8 @@ fn open(feature: &str, text: &str, keys: &Keys) -> Result<Map<String, Value>, Fo
             token.claims().clone()
         }
         _ => {
-            // The suite leaves out the padding.
-            let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(text.trim_end_matches('='));
-            let bytes = bytes.map_err(|_| FormatError::malformed("input", "not base64"))?;
+            let (media_type, content) = (String::new(), text.to_owned());
+            let bytes = Envelope { media_type, content, is_base64: true, is_presentation: false }.bytes()?;
             let (message, document) = match feature {
                 "credential_cose" => cose::read_credential(&bytes, limits)?,
                 _ => cose::read_presentation(&bytes, limits)?,
@@ -121,14 +120,14 @@ fn open(feature: &str, text: &str, keys: &Keys) -> Result<Map<String, Value>, Fo
     }
     vcdm::check_presentation(&value)?;
     for credential in vcdm::credentials(&value)? {
-        let Envelope { media_type, content, .. } = open_envelope(credential)?;
-        let inner = match media_type.as_str() {
+        let envelope = open_envelope(credential)?;
+        let inner = match envelope.media_type.as_str() {
             "application/vc+jwt" => "credential_jose",
             "application/vc+sd-jwt" => "credential_sdjwt",
             "application/vc+cose" => "credential_cose",
             _ => return Err(FormatError::Type("credential")),
         };
-        open(inner, &content, keys)?;
+        open(inner, &envelope.content, keys)?;
     }
     Ok(document)
 }

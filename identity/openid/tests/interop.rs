@@ -1,12 +1,15 @@
 //! Another implementation of OpenID4VCI and OpenID4VP against this one, in both directions: npm
 //! `@openid4vc/openid4vci`, `@openid4vc/openid4vp` and `jose`. Needs the network on the first run, therefore
-//! not part of every run: `cargo nextest run --release -p aval-openid --run-ignored only`.
+//! not part of every run: `make interop`.
+
+#[path = "../../../tests/interop/matrix.rs"]
+mod matrix;
 
 use aval_credential::verify::{Expectation, KeyBindingPolicy, verify};
 use aval_credential::{CredentialDraft, Limits, Presentation, issue};
 use aval_did::holder::HolderDid;
 use aval_did::key::{PublicKey, SigningKey};
-use aval_openid::http::JSON;
+use aval_openid::http::{JSON, Method};
 use aval_openid::jwe::DecryptionKey;
 use aval_openid::jwt::KeyName;
 use aval_openid::oauth::Credentials;
@@ -15,15 +18,15 @@ use aval_openid::oauth::dpop::{self, Proof};
 use aval_openid::vci::issuer::Session as IssuerSession;
 use aval_openid::vci::token::nonce_response;
 use aval_openid::vci::{
-    AuthorizationServerMetadata, CredentialConfiguration, CredentialOffer, CredentialRequest,
-    CredentialResponse, Issuer, IssuerMetadata, Notification, TokenRequest, TokenResponse,
-    TransactionCodeSpec,
+    AuthorizationServerMetadata, Authorized, CredentialConfiguration, CredentialOffer, CredentialRequest,
+    CredentialResponse, Discovery, Issuer, IssuerMetadata, Notification, OfferLink, Redeemable, TokenRequest,
+    TokenResponse, TransactionCodeSpec,
 };
 use aval_openid::vp::dcql::{Candidate, Query};
 use aval_openid::vp::request::MEDIA_TYPE;
 use aval_openid::vp::sd_jwt::{self, Binding};
 use aval_openid::vp::{Answer, ClientId, Invitation, Node, Secrets, Session, SessionDraft};
-use aval_openid::{ErrorResponse, HttpResponse, UrlPolicy};
+use aval_openid::{ErrorResponse, HttpRequest, HttpResponse, UrlPolicy};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -63,23 +66,34 @@ impl Other {
     }
 
     fn hear(&mut self) -> Value {
+        self.hear_or_failure().unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    fn hear_or_failure(&mut self) -> Result<Value, String> {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         let message: Value = serde_json::from_str(&line).unwrap();
-        assert!(message.get("failed").is_none(), "{}", message["failed"].as_str().unwrap_or_default());
-        message
+        match message.get("failed") {
+            Some(reason) => Err(reason.as_str().unwrap_or_default().to_owned()),
+            None => Ok(message),
+        }
     }
 
     /// Answers its requests until it is done.
     fn serve(&mut self, answer: &mut dyn FnMut(&Value) -> Reply) -> Value {
+        self.serve_or_failure(answer).unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    /// Answers its requests until it is done or gives up.
+    fn serve_or_failure(&mut self, answer: &mut dyn FnMut(&Value) -> Reply) -> Result<Value, String> {
         loop {
-            let mut message = self.hear();
+            let mut message = self.hear_or_failure()?;
             if let Some(request) = message.get("fetch") {
                 let reply = answer(request);
                 let message = json!({"status": reply.status, "headers": reply.headers, "body": reply.body});
                 self.say(&message);
             } else {
-                return message["done"].take();
+                return Ok(message["done"].take());
             }
         }
     }
@@ -287,6 +301,17 @@ fn is_valid(text: &str, nonce: &str, audience: &str) -> bool {
     verify(&presentation, &expectation, |_, _| Ok(Some(issuer_key().public()))).unwrap().is_valid()
 }
 
+const VCI: &str = "OpenID4VCI";
+const VP: &str = "OpenID4VP";
+const LIBRARY: &str = "@openid4vc";
+
+/// The text with another character at its end but for the last, which may hold bits that nobody reads.
+fn spoiled(text: &str) -> String {
+    let (left, right) = text.split_at(text.len() - 6);
+    let other = if right.starts_with('A') { "B" } else { "A" };
+    format!("{left}{other}{}", &right[1..])
+}
+
 fn check_received(done: &Value, world: &World) {
     let credentials = done["credentials"].as_array().unwrap();
     assert_eq!(credentials.len(), 2);
@@ -298,6 +323,28 @@ fn check_received(done: &Value, world: &World) {
     assert!(world.notified);
 }
 
+/// What their wallet says when a message on the way is another; with the error that our issuer answered.
+fn tampered(
+    task: &Value,
+    change_request: impl Fn(&mut Value),
+    change_reply: impl Fn(&str, &mut Reply),
+) -> (Result<Value, String>, Option<String>) {
+    let (mut world, mut error) = (World::new(), None);
+    let said = Other::start(task).serve_or_failure(&mut |request| {
+        let mut request = request.clone();
+        change_request(&mut request);
+        let mut reply = world.answer(&request);
+        if reply.status >= 400 {
+            let body: Value = serde_json::from_str(&reply.body).unwrap();
+            error = body["error"].as_str().map(str::to_owned);
+        }
+        change_reply(request["url"].as_str().unwrap(), &mut reply);
+        reply
+    });
+    assert!(!world.notified, "a credential was accepted");
+    (said, error)
+}
+
 #[test]
 #[ignore = "installs JavaScript libraries"]
 fn their_wallet_receives_a_batch_with_a_transaction_code_and_a_bound_token() {
@@ -306,6 +353,42 @@ fn their_wallet_receives_a_batch_with_a_transaction_code_and_a_bound_token() {
     let task = json!({"play": "issue", "offer": offer, "txCode": TX_CODE, "configuration": "diploma"});
     let done = Other::start(&task).serve(&mut |request| world.answer(request));
     check_received(&done, &world);
+
+    // Ours refuses: another transaction code, a proof of possession and one for the token under another signature.
+    let (mut wrong, nothing) = (task.clone(), |_: &mut Value| {});
+    wrong["txCode"] = json!("000000");
+    let unchanged = |_: &str, _: &mut Reply| {};
+    let (said, error) = tampered(&wrong, nothing, unchanged);
+    assert_eq!((said.is_err(), error.as_deref()), (true, Some("invalid_grant")));
+    let other_proof = |request: &mut Value| {
+        if request["url"].as_str().unwrap().ends_with("/credential") {
+            let mut body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
+            body["proofs"]["jwt"][1] = spoiled(body["proofs"]["jwt"][1].as_str().unwrap()).into();
+            request["body"] = body.to_string().into();
+        }
+    };
+    let (said, error) = tampered(&task, other_proof, unchanged);
+    assert_eq!((said.is_err(), error.as_deref()), (true, Some("invalid_proof")));
+    let other_dpop = |request: &mut Value| {
+        if request["url"].as_str().unwrap().ends_with("/token") {
+            request["headers"]["dpop"] = spoiled(request["headers"]["dpop"].as_str().unwrap()).into();
+        }
+    };
+    let (said, error) = tampered(&task, other_dpop, unchanged);
+    assert_eq!((said.is_err(), error.as_deref()), (true, Some("invalid_dpop_proof")));
+
+    // Theirs refuses the metadata of another issuer.
+    let other_issuer = |url: &str, reply: &mut Reply| {
+        if url.ends_with("openid-credential-issuer") {
+            reply.body = reply.body.replace(ISSUER, "https://other.example");
+        }
+    };
+    let (said, error) = tampered(&task, nothing, other_issuer);
+    assert_eq!((said.is_err(), error), (true, None), "it went on with another issuer");
+    let mut matrix = matrix::Matrix::default();
+    matrix.row(&format!("{VCI} pre-authorized"), LIBRARY, "aval issuer", Ok(3));
+    matrix.row(&format!("{VCI} pre-authorized"), "aval issuer", LIBRARY, Ok(1));
+    matrix.finish();
 }
 
 #[test]
@@ -318,6 +401,159 @@ fn their_wallet_receives_by_authorization_code() {
     let done = Other::start(&task).serve(&mut |request| world.answer(request));
     check_received(&done, &world);
     assert_eq!(world.authorization.unwrap().pushed().issuer_state.as_deref(), Some("state-1"));
+
+    let other_verifier = |request: &mut Value| {
+        if request["url"].as_str().unwrap().ends_with("/token") {
+            let body = request["body"].as_str().unwrap();
+            request["body"] = body.replace("code_verifier=", "code_verifier=A").into();
+        }
+    };
+    let (said, error) = tampered(&task, other_verifier, |_, _| {});
+    assert_eq!((said.is_err(), error.as_deref()), (true, Some("invalid_grant")));
+    // The answer of another issuer, which is what `iss` is against.
+    let other_issuer = |_: &str, reply: &mut Reply| {
+        if let Some(location) = reply.headers.get("location").and_then(Value::as_str) {
+            let location = location.replace("issuer.example", "other.example");
+            reply.headers = json!({"location": location});
+        }
+    };
+    let (said, error) = tampered(&task, |_| {}, other_issuer);
+    assert_eq!((said.is_err(), error), (true, None), "it went on with the answer of another issuer");
+    let mut matrix = matrix::Matrix::default();
+    matrix.row(&format!("{VCI} authorization code"), LIBRARY, "aval issuer", Ok(1));
+    matrix.row(&format!("{VCI} authorization code"), "aval issuer", LIBRARY, Ok(1));
+    matrix.finish();
+}
+
+/// Their issuer, as our wallet meets it.
+struct TheirIssuer(Other);
+
+impl TheirIssuer {
+    /// It starts, with what it offers.
+    fn start(format: &str) -> (Self, String) {
+        let configuration = json!({
+            "format": format, "scope": "Diploma", "cryptographic_binding_methods_supported": ["jwk"],
+            "credential_signing_alg_values_supported": ["EdDSA"],
+            "proof_types_supported": {"jwt": {"proof_signing_alg_values_supported": ["ES256"]}},
+            "credential_definition": {"type": ["VerifiableCredential", "Diploma"]},
+            "credential_metadata": {"display": [{"name": "A diploma"}]},
+        });
+        let mut other =
+            Other::start(&json!({"play": "offer", "configuration": configuration, "txCode": TX_CODE}));
+        let offer = other.hear()["offer"].as_str().unwrap().to_owned();
+        (Self(other), offer)
+    }
+
+    /// Sends a request of our wallet; where the issuer wants credentials, they are made for the keys that it names.
+    fn send(&mut self, request: &HttpRequest) -> (u16, Vec<u8>) {
+        let mut headers: BTreeMap<&str, String> =
+            request.headers.iter().map(|(name, value)| (*name, value.clone())).collect();
+        if let Some(bearer) = &request.bearer {
+            headers.insert("Authorization", format!("Bearer {bearer}"));
+        }
+        if let Some(content_type) = request.content_type {
+            headers.insert("Content-Type", content_type.to_owned());
+        }
+        let body = String::from_utf8(request.body.clone()).unwrap();
+        let method = if request.method == Method::Get { "GET" } else { "POST" };
+        self.0.say(&json!({"method": method, "url": request.url, "headers": headers, "body": body}));
+        let mut answer = self.0.hear();
+        if let Some(holders) = answer["holders"].as_array() {
+            let credentials: Vec<String> = holders
+                .iter()
+                .map(|jwk| {
+                    let jwk =
+                        aval_codec::json::parse(jwk.to_string().as_bytes(), Default::default()).unwrap();
+                    diploma(&PublicKey::from_jwk(&jwk).unwrap())
+                })
+                .collect();
+            self.0.say(&json!({ "credentials": credentials }));
+            answer = self.0.hear();
+        }
+        (answer["status"].as_u64().unwrap().try_into().unwrap(), answer["body"].to_string().into_bytes())
+    }
+}
+
+fn json_response((status, body): &(u16, Vec<u8>)) -> HttpResponse<'_> {
+    HttpResponse { status: *status, content_type: Some(JSON), body }
+}
+
+/// The wallet, when it has found out all about an offer.
+fn discover(issuer: &mut TheirIssuer, offer: &str) -> Redeemable {
+    let OfferLink::Value(offer) = OfferLink::parse(offer, UrlPolicy::HTTPS).unwrap() else {
+        panic!("the offer is in its link")
+    };
+    let discovery = Discovery::new(offer, UrlPolicy::HTTPS).unwrap();
+    let metadata = issuer.send(&discovery.request().unwrap());
+    let text = String::from_utf8(metadata.1.clone()).unwrap();
+    let other = (200, text.replace(ISSUER, "https://other.example").into_bytes());
+    assert!(discovery.clone().on_response(&json_response(&other)).is_err(), "metadata of another issuer");
+    let discovered = discovery.on_response(&json_response(&metadata)).unwrap();
+    let server = issuer.send(&discovered.request().unwrap());
+    discovered.on_response(&json_response(&server)).unwrap()
+}
+
+/// The token request with a proof for its key.
+fn token_request(redeemable: &Redeemable, tx_code: &str, key: &SigningKey, id: &str) -> HttpRequest {
+    let mut request = redeemable.token_request(Some(tx_code)).unwrap();
+    let proof = dpop::prove(key, "POST", &request.url, id, None, None, now_s()).unwrap();
+    request.headers.push((dpop::HEADER, proof));
+    request
+}
+
+#[test]
+#[ignore = "installs JavaScript libraries"]
+fn our_wallet_receives_from_their_issuer() {
+    let (mut issuer, offer) = TheirIssuer::start("vc+sd-jwt");
+    let redeemable = discover(&mut issuer, &offer);
+    let key = SigningKey::p256_from_seed(&[3; 32]).unwrap();
+    let (status, _) = issuer.send(&token_request(&redeemable, "000000", &key, "a"));
+    assert_eq!(status, 400, "another transaction code");
+    let mut wrong = token_request(&redeemable, TX_CODE, &key, "b");
+    let (_, proof) = wrong.headers.iter_mut().find(|(name, _)| *name == dpop::HEADER).unwrap();
+    *proof = spoiled(proof);
+    assert_eq!(issuer.send(&wrong).0, 400, "a proof under another signature");
+    let token = issuer.send(&token_request(&redeemable, TX_CODE, &key, "c"));
+    let mut authorized = redeemable.on_bound_token(&json_response(&token), key.clone()).unwrap();
+
+    let prove = |authorized: &Authorized, mut request: HttpRequest, id: &str| {
+        authorized.prove(&mut request, id, None, now_s()).unwrap();
+        request
+    };
+    let nonce = issuer.send(&authorized.nonce_request().unwrap());
+    authorized.on_nonce(&json_response(&nonce)).unwrap();
+    let request =
+        |authorized: &Authorized| authorized.credential_request("diploma", &holder_key(), now_s()).unwrap();
+    let with_old_nonce = request(&authorized);
+    let nonce = issuer.send(&authorized.nonce_request().unwrap());
+    authorized.on_nonce(&json_response(&nonce)).unwrap();
+    assert_eq!(
+        issuer.send(&prove(&authorized, with_old_nonce, "one")).0,
+        400,
+        "the nonce of another occasion"
+    );
+    let mut unbound = prove(&authorized, request(&authorized), "two");
+    unbound.headers.retain(|(name, _)| *name != dpop::HEADER);
+    assert_eq!(issuer.send(&unbound).0, 401, "a token without the proof of its key");
+
+    let delivered = issuer.send(&prove(&authorized, request(&authorized), "three"));
+    let take = |delivered: &(u16, Vec<u8>), holder: &PublicKey| {
+        let assertion_key = |_: &str, _: &str| Ok(Some(issuer_key().public()));
+        authorized.on_credential(&json_response(delivered), "diploma", holder, now_s(), assertion_key)
+    };
+    let received = take(&delivered, &holder_key().public()).unwrap();
+    assert_eq!(received.presentation.types(), ["VerifiableCredential", "Diploma"]);
+    assert!(take(&delivered, &key.public()).is_err(), "bound to another key");
+    let text = String::from_utf8(delivered.1.clone()).unwrap();
+    let jwt = received.text.split('~').next().unwrap();
+    let forged = (200, text.replace(jwt, &spoiled(jwt)).into_bytes());
+    assert!(take(&forged, &holder_key().public()).is_err(), "another signature");
+    issuer.0.say(&json!({"finished": true}));
+    assert_eq!(issuer.0.hear()["done"]["nonces"], 2);
+    let mut matrix = matrix::Matrix::default();
+    matrix.row(&format!("{VCI} pre-authorized"), LIBRARY, "aval wallet", Ok(3));
+    matrix.row(&format!("{VCI} pre-authorized"), "aval wallet", LIBRARY, Ok(4));
+    matrix.finish();
 }
 
 #[test]
@@ -344,12 +580,17 @@ fn their_wallet_presents_to_our_verifier() {
         let mut session =
             Session::new(&draft, client_id, RESPONSE_URI, &secrets, UrlPolicy::HTTPS, now_s()).unwrap();
         let link = session.link("openid4vp://", REQUEST_URI, false);
+        let name = did.key_id();
+        let object = session.request_object(&signer, KeyName::Id(&name), None, now_s()).unwrap().unwrap();
+        let mut fooled = Other::start(&json!({"play": "present", "link": link}));
+        assert_eq!(fooled.hear()["fetch"]["url"], REQUEST_URI);
+        fooled
+            .say(&json!({"status": 200, "headers": {"content-type": MEDIA_TYPE}, "body": spoiled(&object)}));
+        assert!(fooled.hear_or_failure().is_err(), "a request under another signature");
         let mut other = Other::start(&json!({"play": "present", "link": link}));
 
         let request = other.hear();
         assert_eq!(request["fetch"]["url"], REQUEST_URI);
-        let name = did.key_id();
-        let object = session.request_object(&signer, KeyName::Id(&name), None, now_s()).unwrap().unwrap();
         other.say(&json!({"status": 200, "headers": {"content-type": MEDIA_TYPE}, "body": object}));
         let resolved = other.hear();
         assert_eq!(resolved["resolved"]["prefix"], "decentralized_identifier");
@@ -360,6 +601,9 @@ fn their_wallet_presents_to_our_verifier() {
         let mut answered = None;
         let done = other.serve(&mut |request| {
             assert_eq!(request["url"], RESPONSE_URI);
+            let body = request["body"].as_str().unwrap();
+            // The end of the form is the state, or the authentication tag of what is encrypted.
+            assert!(session.clone().accept(spoiled(body).as_bytes(), now_s()).is_err(), "{body}");
             answered = Some(session.accept(request["body"].as_str().unwrap().as_bytes(), now_s()).unwrap());
             Reply::of(200, JSON, session.reply())
         });
@@ -367,6 +611,12 @@ fn their_wallet_presents_to_our_verifier() {
         let Some(Answer::Presentations(all)) = answered else { panic!("presentations came") };
         let text = all["diploma"][0].as_str().unwrap();
         assert!(is_valid(text, session.nonce(), session.audience()));
+        assert!(!is_valid(text, "nonce-of-another-occasion", session.audience()));
+        let format = format!("{VP} {}", if encrypted { "direct_post.jwt" } else { "direct_post" });
+        let mut matrix = matrix::Matrix::default();
+        matrix.row(&format, "aval verifier", LIBRARY, Ok(1));
+        matrix.row(&format, LIBRARY, "aval verifier", Ok(2));
+        matrix.finish();
     }
 }
 
@@ -387,15 +637,28 @@ fn our_wallet_presents_to_their_verifier() {
             panic!("a DID")
         };
         let key = HolderDid::key_of(key_id).unwrap();
+        let forged = spoiled(object);
+        let response = HttpResponse { status: 200, content_type: Some(MEDIA_TYPE), body: forged.as_bytes() };
+        let forged =
+            reference.on_response(&response, "unused", now_s()).and_then(|one| one.verify_with_key(&key));
+        assert!(forged.is_err(), "a request under another signature");
         let verified = unverified.verify_with_key(&key).unwrap();
         let (nonce, audience) = verified.binding();
         let text = presented(nonce, &audience);
         let request = verified
             .respond(BTreeMap::from([("diploma".to_owned(), vec![Value::from(text.clone())])]))
             .unwrap();
-        other.say(&json!({"form": String::from_utf8(request.body).unwrap()}));
+        let text_of_form = String::from_utf8(request.body).unwrap();
+        let forged = spoiled(&text_of_form);
+        other.say(&json!({"form": text_of_form, "forged": forged}));
         let done = other.serve(&mut |request| panic!("no request is due: {request}"));
         assert_eq!(done["presentations"]["diploma"], json!([text]), "{mode}");
         assert_eq!(done["nonce"], nonce);
+        assert_eq!(done["refused"], true, "an answer with another state, or encrypted otherwise");
+        let format = format!("{VP} {mode}");
+        let mut matrix = matrix::Matrix::default();
+        matrix.row(&format, LIBRARY, "aval wallet", Ok(1));
+        matrix.row(&format, "aval wallet", LIBRARY, Ok(1));
+        matrix.finish();
     }
 }

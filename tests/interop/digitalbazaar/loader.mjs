@@ -3,10 +3,12 @@
 import * as didContext from 'did-context';
 import {contexts as credentialContexts} from '@digitalbazaar/credentials-context';
 import dataIntegrityContext from '@digitalbazaar/data-integrity-context';
+import ed25519Context from 'ed25519-signature-2020-context';
 import multikeyContext from '@digitalbazaar/multikey-context';
 
 const contexts = new Map([
   ...credentialContexts, ...didContext.contexts, ...dataIntegrityContext.contexts, ...multikeyContext.contexts,
+  ...ed25519Context.contexts,
 ]);
 const MULTIKEY = 'https://w3id.org/security/multikey/v1';
 

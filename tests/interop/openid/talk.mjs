@@ -2,7 +2,8 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { Openid4vciClient } from '@openid4vc/openid4vci';
+import { Oauth2AuthorizationServer, Oauth2ResourceServer } from '@openid4vc/oauth2';
+import { Openid4vciClient, Openid4vciIssuer } from '@openid4vc/openid4vci';
 import { Openid4vpClient, Openid4vpVerifier } from '@openid4vc/openid4vp';
 import * as jose from 'jose';
 
@@ -190,18 +191,118 @@ async function ask(task) {
   });
   const { authorizationRequest, jar, authorizationRequestPayload } = created;
   say({ asked: { link: authorizationRequest, object: jar.authorizationRequestJwt } });
-  const { form } = await hear();
-  const parsed = await verifier.parseOpenid4vpAuthorizationResponse({
-    authorizationResponse: Object.fromEntries(new URLSearchParams(form)),
+  const { form, forged } = await hear();
+  const parse = (text) => verifier.parseOpenid4vpAuthorizationResponse({
+    authorizationResponse: Object.fromEntries(new URLSearchParams(text)),
     authorizationRequestPayload: jar?.authorizationRequestPayload ?? authorizationRequestPayload,
     callbacks,
   });
-  return { presentations: parsed.dcql.presentations, nonce: parsed.expectedNonce };
+  const parsed = await parse(form);
+  const refused = await parse(forged).then(() => false, () => true);
+  return { presentations: parsed.dcql.presentations, nonce: parsed.expectedNonce, refused };
+}
+
+// An issuer with an authorization server of its own, until the test says that it is finished.
+async function offer(task) {
+  const base = 'https://issuer.example';
+  const signer = { method: 'jwk', alg: 'ES256', publicJwk: await newKey('ES256') };
+  const issuer = new Openid4vciIssuer({ callbacks });
+  const server = new Oauth2AuthorizationServer({ callbacks });
+  // The resource server asks its own authorization server for the key of tokens.
+  const keySet = async () => Response.json({ keys: [signer.publicJwk] });
+  const resources = new Oauth2ResourceServer({ callbacks: { ...callbacks, fetch: keySet } });
+  const credentialIssuer = issuer.createCredentialIssuerMetadata({
+    credential_issuer: base,
+    credential_endpoint: `${base}/credential`,
+    nonce_endpoint: `${base}/nonce`,
+    batch_credential_issuance: { batch_size: 2 },
+    credential_configurations_supported: { diploma: task.configuration },
+  });
+  const authorizationServer = server.createAuthorizationServerMetadata({
+    issuer: base,
+    token_endpoint: `${base}/token`,
+    jwks_uri: `${base}/keys`,
+    grant_types_supported: ['urn:ietf:params:oauth:grant-type:pre-authorized_code'],
+    dpop_signing_alg_values_supported: ['ES256'],
+  });
+  const issuerMetadata = {
+    credentialIssuer,
+    authorizationServers: [authorizationServer],
+    knownCredentialConfigurations: issuer.getKnownCredentialConfigurationsSupported(credentialIssuer),
+  };
+  const grant = { 'pre-authorized_code': 'code-0', tx_code: { input_mode: 'numeric', length: task.txCode.length } };
+  const { credentialOffer } = await issuer.createCredentialOffer({
+    issuerMetadata,
+    credentialConfigurationIds: ['diploma'],
+    grants: { 'urn:ietf:params:oauth:grant-type:pre-authorized_code': grant },
+  });
+  say({ offer: credentialOffer });
+  let nonces = 0;
+  const answers = {
+    '/.well-known/openid-credential-issuer': () => credentialIssuer,
+    '/.well-known/oauth-authorization-server': () => authorizationServer,
+    '/nonce': () => issuer.createNonceResponse({ cNonce: `nonce-${(nonces += 1)}` }),
+    '/token': async (request, body) => {
+      const accessTokenRequest = Object.fromEntries(new URLSearchParams(body));
+      const parsed = server.parseAccessTokenRequest({ accessTokenRequest, request });
+      const { dpop } = await server.verifyPreAuthorizedCodeAccessTokenRequest({
+        grant: parsed.grant,
+        accessTokenRequest: parsed.accessTokenRequest,
+        request,
+        authorizationServerMetadata: authorizationServer,
+        expectedPreAuthorizedCode: grant['pre-authorized_code'],
+        expectedTxCode: task.txCode,
+        dpop: { required: true, ...parsed.dpop },
+      });
+      return server.createAccessTokenResponse({
+        audience: base,
+        authorizationServer: base,
+        signer,
+        dpop,
+        expiresInSeconds: 300,
+        subject: 'holder',
+        clientId: 'wallet',
+      });
+    },
+    '/credential': async (request, body) => {
+      await resources.verifyResourceRequest({
+        request,
+        resourceServer: base,
+        authorizationServers: [authorizationServer],
+        allowedAuthenticationSchemes: ['DPoP'],
+      });
+      const { proofs } = issuer.parseCredentialRequest({ issuerMetadata, credentialRequest: JSON.parse(body) });
+      const holders = [];
+      const expectedNonce = `nonce-${nonces}`;
+      for (const jwt of proofs.jwt) {
+        const verified = await issuer.verifyCredentialRequestJwtProof({ issuerMetadata, jwt, expectedNonce });
+        holders.push(verified.signer.publicJwk);
+      }
+      // What the credentials say is the test's matter: it makes one for each key.
+      say({ holders });
+      const credentials = (await hear()).credentials.map((credential) => ({ credential }));
+      return issuer.createCredentialResponse({ credentialRequest: { proofs }, credentials });
+    },
+  };
+  for (;;) {
+    const asked = await hear();
+    if (asked.finished) {
+      return { nonces };
+    }
+    const url = new URL(asked.url);
+    const request = { method: asked.method, url: asked.url, headers: new Headers(asked.headers) };
+    try {
+      say({ status: 200, body: await answers[url.pathname](request, asked.body) });
+    } catch (error) {
+      const body = error.errorResponse ?? { error: error.wwwAuthenticateHeaders ? 'invalid_token' : 'server_error' };
+      say({ status: error.wwwAuthenticateHeaders ? 401 : 400, body, why: String(error.stack).slice(0, 2000) });
+    }
+  }
 }
 
 const task = await hear();
 try {
-  say({ done: await { issue, authorize, present, ask }[task.play](task) });
+  say({ done: await { issue, authorize, present, ask, offer }[task.play](task) });
 } catch (error) {
   say({ failed: `${error?.stack ?? error}`.slice(0, 3000) });
 }

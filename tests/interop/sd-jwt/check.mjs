@@ -29,7 +29,7 @@ async function verifyOne(given, text, nonce, audience) {
     kbVerifier: (data, signature, payload) => check(payload.cnf.jwk, data, signature),
   });
   const result = await library.verify(text, { keyBindingNonce: nonce });
-  if (result.header.typ !== 'vc+sd-jwt' || result.header.kid !== given.keyId) throw new Error('header');
+  if (result.header.typ !== given.typ || result.header.kid !== given.keyId) throw new Error('header');
   if (result.kb.payload.aud !== audience) throw new Error('audience');
   return result.payload;
 }
@@ -51,6 +51,7 @@ async function make(given) {
     '@context': ['https://www.w3.org/ns/credentials/v2'],
     type: ['VerifiableCredential', 'AvalMembershipCredential'],
     issuer: given.issuer,
+    ...(given.typ === 'dc+sd-jwt' && { iss: 'https://issuer.example', vct: 'https://issuer.example/membership' }),
     validFrom: '2026-01-01T00:00:00Z',
     credentialSubject: {
       role: ['member'],
@@ -68,7 +69,7 @@ async function make(given) {
       languages: { _sd: [0, 1] },
     },
   };
-  const header = { typ: 'vc+sd-jwt', kid: given.keyId };
+  const header = { typ: given.typ, kid: given.keyId };
   const issued = await library.issue(claims, frame, { header });
   const choice = { credentialSubject: { address: { city: true }, languages: { 0: true } } };
   const payload = { iat: given.now, nonce: given.nonce, aud: given.audience };

@@ -15,7 +15,7 @@ def verify(given, presentation, nonce, audience):
     key = JWK.from_json(json.dumps(given["issuerKey"]))
 
     def issuer_key(_issuer, header):
-        assert header["typ"] == "vc+sd-jwt", header
+        assert header["typ"] == given["typ"], header
         assert header["kid"] == given["keyId"], header
         return key
 
@@ -47,12 +47,14 @@ def make(given):
             "languages": [SDObj("sq"), SDObj("en"), "de"],
         },
     }
+    if given["typ"] == "dc+sd-jwt":
+        claims |= {"iss": "https://issuer.example", "vct": "https://issuer.example/membership"}
     issued = SDJWTIssuer(
         claims,
         issuer,
         holder,
         add_decoy_claims=True,
-        extra_header_parameters={"typ": "vc+sd-jwt", "kid": given["keyId"]},
+        extra_header_parameters={"typ": given["typ"], "kid": given["keyId"]},
     ).sd_jwt_issuance
     wallet = SDJWTHolder(issued)
     choice = {"credentialSubject": {"address": {"city": True}, "languages": [True, False]}}

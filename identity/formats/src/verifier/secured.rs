@@ -180,12 +180,7 @@ impl Secured {
     /// The content of an envelope, by its media type.
     fn enveloped(envelope: &Envelope, limits: Limits) -> Result<Self, FormatError> {
         let presentation = envelope.is_presentation;
-        let bytes = match envelope.is_base64 {
-            true => base64::engine::general_purpose::STANDARD
-                .decode(&envelope.content)
-                .map_err(|_| FormatError::malformed("envelope", "not base64"))?,
-            false => envelope.content.clone().into_bytes(),
-        };
+        let bytes = envelope.bytes()?;
         let text = || std::str::from_utf8(&bytes).map_err(|_| FormatError::malformed("envelope", "not text"));
         match (envelope.media_type.as_str(), presentation) {
             ("application/vc+jwt", false) | ("application/vp+jwt", true) | ("application/jwt", _) => {

@@ -116,9 +116,15 @@ impl From<LedgerError> for Problem {
             }
             LedgerError::Client(_) => (StatusCode::BAD_GATEWAY, "The ledger's answer cannot be used"),
             LedgerError::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "The service is stopping"),
+            // Decided, and by what the caller asked for: another type of credential may be fine.
+            LedgerError::NotAccredited { .. } => (StatusCode::FORBIDDEN, "The issuer may not issue this"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "The service is not set up for this"),
         };
-        tracing::warn!(%error, "the ledger was of no help");
+        // The sentence of a decision holds what the caller asked for, and no log may hold that.
+        match &error {
+            LedgerError::NotAccredited { .. } => tracing::info!(code = error.code(), "the ledger says no"),
+            _ => tracing::warn!(%error, "the ledger was of no help"),
+        }
         Self::new(status, error.code(), title, error.to_string())
     }
 }

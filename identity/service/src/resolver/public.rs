@@ -92,9 +92,16 @@ fn guarded_routes() -> OpenApiRouter<Public> {
         .routes(routes!(scrape))
 }
 
+/// The wildcard is axum's; the description has a plain parameter, for a client finds no `*identifier` among them.
+const WILDCARD: &str = "/1.0/identifiers/{*identifier}";
+
 /// The API's description, as `specs/openapi/aval-identityd-resolver.json` holds it.
 pub fn openapi_json() -> String {
-    let document = open_routes().merge(guarded_routes()).split_for_parts().1;
+    let mut document = open_routes().merge(guarded_routes()).split_for_parts().1;
+    let paths = &mut document.paths.paths;
+    if let Some(item) = paths.remove(WILDCARD) {
+        paths.insert(WILDCARD.replace('*', ""), item);
+    }
     let mut text = document.to_pretty_json().unwrap_or_default();
     text.push('\n');
     text

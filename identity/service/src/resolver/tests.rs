@@ -12,9 +12,19 @@ fn the_description_of_the_interface_is_up_to_date() {
     let text = public::openapi_json();
     let described: serde_json::Value = serde_json::from_str(&text).unwrap();
     for path in
-        ["/1.0/identifiers/{*identifier}", "/1.0/methods", "/1.0/create", "/1.0/update", "/1.0/deactivate"]
+        ["/1.0/identifiers/{identifier}", "/1.0/methods", "/1.0/create", "/1.0/update", "/1.0/deactivate"]
     {
         assert!(described["paths"].get(path).is_some(), "{path}");
+    }
+    // What stands in braces in a path is the name of a parameter of each of its operations.
+    for (path, operations) in described["paths"].as_object().unwrap() {
+        let wanted = path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
+        for name in wanted {
+            for operation in operations.as_object().unwrap().values() {
+                let parameters = operation["parameters"].as_array().unwrap();
+                assert!(parameters.iter().any(|one| one["in"] == "path" && one["name"] == name), "{path}");
+            }
+        }
     }
     if std::env::var_os("AVAL_GENERATE").is_some() {
         std::fs::write(copy, &text).unwrap();

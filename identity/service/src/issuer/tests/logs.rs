@@ -53,6 +53,8 @@ async fn the_logs_of_a_whole_story_hold_no_claim_no_key_and_no_token() {
         )
         .await;
     world.office("GET", "/issuances?holder=Verschwiegen", "").await;
+    let template = r#"{"id":"t","credentialType":"Verschlusssache","displayName":"T","validityDays":7}"#;
+    world.office("POST", "/templates", template).await.assert_problem(403, "issuer.not_accredited");
     let form = b"grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Apre-authorized_code&pre-authorized_code=a-guess";
     let media = [("content-type", "application/x-www-form-urlencoded")];
     request("POST", world.endpoint("/token"), &media, form).await;
@@ -69,6 +71,7 @@ async fn the_logs_of_a_whole_story_hold_no_claim_no_key_and_no_token() {
     for secret in [
         "Verschwiegen",
         "SECRETIBAN",
+        "Verschlusssache",
         "Geheimnummer",
         "a-wrong-token-of-a-stranger",
         "a-guess",
