@@ -411,3 +411,22 @@ fn a_development_network_says_which_validator_could_not_start_and_stops_the_othe
     assert!(sentence(&refused).contains("is not empty"));
     assert_eq!(fs::read_dir(&unfinished).unwrap().count(), 1);
 }
+
+#[test]
+fn a_development_network_may_know_further_credential_types_and_they_give_no_role() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("net");
+    let prepare = ["devnet", "--prepare", "--home", home.to_str().unwrap()];
+    let types = ["--type", "UniversityDegree", "--type", "AvalMembershipCredential"];
+    let output = run(&[prepare.as_slice(), types.as_slice()].concat());
+    assert_eq!(code(&output), 0, "{output:?}");
+    let genesis: Value = serde_json::from_slice(&fs::read(home.join("genesis.json")).unwrap()).unwrap();
+    for accreditation in genesis["accreditations"].as_array().unwrap() {
+        let types = accreditation["types"].as_array().unwrap();
+        let roles: Vec<_> =
+            types.iter().map(|entry| (entry["type"].as_str().unwrap(), &entry["roles"])).collect();
+        assert_eq!(roles.len(), 4, "{accreditation}");
+        assert_eq!(roles[0], ("AvalMembershipCredential", &serde_json::json!(["endorser", "member"])));
+        assert_eq!(roles[3], ("UniversityDegree", &serde_json::json!([])));
+    }
+}
