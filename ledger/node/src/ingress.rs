@@ -20,12 +20,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aval_did::{Deactivate, DidRecord, Rotate, Update};
 use aval_machine::policy::Explanation;
 use aval_machine::{
-    BlockContext, Checked, Constitution, Rules, StateRead, authorize_under, check_all, explain,
+    BlockContext, Checked, Constitution, Rules, StateRead, authorize_under, check_all, explain, state_key,
 };
 use aval_store::Ledger;
-use aval_types::{BlockTransaction, NetworkId, Reject, SubmittedTransaction, TransactionId};
+use aval_types::{Action, BlockTransaction, NetworkId, Reject, SubmittedTransaction, TransactionId};
 use rayon::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
@@ -63,6 +64,9 @@ pub enum Refusal {
     /// The sender has too much work waiting.
     #[error("the sender has too many transactions waiting")]
     Share,
+    /// It builds on a version of its DID that this node does not know yet: what is later decides.
+    #[error("the node has not come to the state that the transaction builds on")]
+    Behind,
     /// The node could not decide.
     #[error("the node could not decide")]
     Undecided,
@@ -75,6 +79,7 @@ impl Refusal {
             Self::Reject(reject) | Self::Denied(reject, _) => reject.code(),
             Self::Full => "node.overloaded",
             Self::Share => "sender.share",
+            Self::Behind => "node.behind",
             Self::Undecided => "node.internal",
         }
     }
@@ -240,6 +245,11 @@ impl Gate {
             // It only has to wait: the clock was asked before.
             Ok(Err(Reject::TransactionNotYetValid)) => Ok(checked),
             Ok(Err(reject)) if origin == Origin::Validator && reject.is_retryable() => Ok(checked),
+            // Somebody who has seen a newer block may go on from it; where this node is behind it decides nothing.
+            Ok(Err(Reject::DidStaleVersion)) if builds_on_later(view, &checked)? => match origin {
+                Origin::Client => Err(Refusal::Behind),
+                Origin::Validator => Ok(checked),
+            },
             Ok(Err(reject)) => {
                 if origin == Origin::Client {
                     self.mempool.note_refusal(checked.id(), reject.clone(), context.time_ms);
@@ -282,6 +292,20 @@ fn is_about_permission(reject: &Reject) -> bool {
             family,
             "policy" | "grant" | "endorser" | "credential" | "governance" | "supervision" | "deny" | "quota"
         )
+}
+
+/// Whether an operation on a DID names a version that comes after the one in this state.
+fn builds_on_later(view: &impl StateRead, checked: &Checked) -> Result<bool, Refusal> {
+    let (did, previous) = match checked.action() {
+        Action::DidUpdate(Update { did, previous, .. }) | Action::DidRotate(Rotate { did, previous, .. }) => {
+            (did, previous)
+        }
+        Action::DidDeactivate(Deactivate { did, previous }) => (did, previous),
+        _ => return Ok(false),
+    };
+    let record = view.read(&state_key::did(did)).map_err(|error| undecided(&error))?;
+    let record = record.and_then(|bytes| DidRecord::from_bytes(&bytes).ok());
+    Ok(record.is_some_and(|record| record.version_id.number < previous.number))
 }
 
 fn undecided(error: &aval_machine::StateError) -> Refusal {

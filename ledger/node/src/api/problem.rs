@@ -16,6 +16,7 @@
 //! | `sender.share` | 429 | the sender has too many transactions waiting |
 //! | `node.internal` | 500 | a fault of the node; nothing was decided |
 //! | `node.overloaded` | 503 | too many requests or waiting transactions |
+//! | `node.behind` | 503 | the node has not come to the state that the transaction builds on |
 //! | `node.not_ready` | 503 | the node is starting or catching up |
 //! | `ledger.pruned` | 410 | the height is older than what this node keeps |
 //! | `snapshot.not_offered` | 404 | the height is none that is offered as a snapshot |
@@ -148,6 +149,14 @@ impl Problem {
         let title = "The sender has too many transactions waiting";
         let detail = "Send the next ones when those are final.";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "sender.share", title, detail).for_want_of_room()
+    }
+
+    /// The transaction builds on what this node has not seen.
+    pub fn behind() -> Self {
+        let title = "The node has not come to the state that the transaction builds on";
+        let detail =
+            "Nothing was decided. Send it again in a moment, or to the node that showed you that state.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "node.behind", title, detail).retry_after(1)
     }
 
     /// The node is starting or catching up.

@@ -126,7 +126,7 @@ pub(super) struct StatusQuery {
             content_type = "application/problem+json"),
         (status = 429, description = "The sender has too much waiting", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "The node has too much to do", body = Problem,
+        (status = 503, description = "The node has too much to do, or has not come to what this builds on", body = Problem,
             content_type = "application/problem+json"),
     )
 )]
@@ -165,6 +165,7 @@ impl From<Refusal> for Problem {
             Refusal::Denied(reject, explanation) => Self::from(reject).explained(*explanation),
             Refusal::Full => Self::overloaded("Too many transactions are waiting."),
             Refusal::Share => Self::share(),
+            Refusal::Behind => Self::behind(),
             Refusal::Undecided => Self::internal(),
         }
     }

@@ -171,3 +171,21 @@ async fn many_at_once_are_checked_in_batches_and_each_gets_its_own_answer() {
     assert!(bad.iter().all(|answer| answer.problem() == (401, "transaction.signature".into())));
     assert_eq!(lab.core.mempool.usage().entries, 40);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_builds_on_a_version_that_the_node_has_not_seen_is_put_off_and_not_decided() {
+    let mut lab = Lab::ready(8).await;
+    let (mut member, _) = lab.member(1).await;
+    let first = member.update(&lab.kit, lab.kit.document(&member, 2));
+    let stale = member.clone();
+    let second = member.update(&lab.kit, lab.kit.document(&member, 3));
+    let answer = lab.submit(&second).await;
+    assert_eq!(answer.problem(), (503, "node.behind".into()));
+    assert_eq!(answer.headers[header::RETRY_AFTER], "1");
+    assert_eq!(answer.json()["retryable"], true);
+    lab.finalize(&first).await;
+    lab.finalize(&second).await;
+    // What builds on an older version than the newest is decided: no.
+    let third = stale.clone().update(&lab.kit, lab.kit.document(&stale, 4));
+    assert_eq!(refusal(&lab, &third).await, "did.stale_version");
+}
