@@ -303,7 +303,7 @@ fn builds_on_later(view: &impl StateRead, checked: &Checked) -> Result<bool, Ref
         Action::DidDeactivate(Deactivate { did, previous }) => (did, previous),
         _ => return Ok(false),
     };
-    let record = view.read(&state_key::did(did)).map_err(|error| undecided(&error))?;
+    let record = view.read(state_key::did(did).as_bytes()).map_err(|error| undecided(&error))?;
     let record = record.and_then(|bytes| DidRecord::from_bytes(&bytes).ok());
     Ok(record.is_some_and(|record| record.version_id.number < previous.number))
 }
