@@ -6,6 +6,8 @@
 
 use aval_codec::{b64u, sha256};
 use aval_did::key::PublicKey;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use std::time::Duration;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
@@ -127,6 +129,20 @@ pub fn verify(chain: &[Vec<u8>], anchors: &Anchors, now_s: i64) -> Result<Certif
         uris: leaf_read.valid_uri_names().map(str::to_owned).collect(),
         leaf_hash: *sha256(leaf).as_bytes(),
     })
+}
+
+/// The certificates of a PEM file (RFC 7468), in their order.
+pub fn from_pem(text: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let parts = text.split("-----BEGIN CERTIFICATE-----").skip(1);
+    let decoded: Option<Vec<Vec<u8>>> = parts
+        .map(|part| {
+            let (body, _) = part.split_once(END)?;
+            let body: String = body.split_ascii_whitespace().collect();
+            STANDARD.decode(body).ok()
+        })
+        .collect();
+    decoded.filter(|chain| !chain.is_empty()).ok_or(CertificateError::Malformed)
 }
 
 /// The key of a leaf certificate, which proves nothing about whose it is.

@@ -4,6 +4,7 @@ use crate::clock::now_s;
 use crate::issuer::Issuer;
 use crate::issuer::config::{Config, CredentialConfig, Home, KeysConfig, RegistryConfig};
 use crate::issuer::decisions::prepare_ledger;
+use crate::issuer::instance::Instances;
 use crate::issuer::ledger::{Chain, Entry, Ledger, LedgerError};
 use crate::issuer::service;
 use crate::keys::IssuerKeys;
@@ -144,6 +145,15 @@ impl World {
         Self::with(Bounds::default()).await
     }
 
+    /// With further issuers of the VC-API.
+    pub(crate) async fn start_with(instances: Instances) -> Self {
+        let any = "127.0.0.1:0";
+        let listeners = (TcpListener::bind(any).await.unwrap(), TcpListener::bind(any).await.unwrap());
+        let config = config(listeners.0.local_addr().unwrap(), listeners.1.local_addr().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        Self::of_instances(folder, TestChain::new(), listeners, Bounds::default(), config, instances).await
+    }
+
     pub(crate) async fn with(bounds: Bounds) -> Self {
         let any = "127.0.0.1:0";
         let listeners = (TcpListener::bind(any).await.unwrap(), TcpListener::bind(any).await.unwrap());
@@ -173,16 +183,27 @@ impl World {
     async fn of(
         folder: TempDir,
         chain: Arc<TestChain>,
+        listeners: (TcpListener, TcpListener),
+        bounds: Bounds,
+        config: Config,
+    ) -> Self {
+        Self::of_instances(folder, chain, listeners, bounds, config, Instances::new()).await
+    }
+
+    async fn of_instances(
+        folder: TempDir,
+        chain: Arc<TestChain>,
         (public, admin): (TcpListener, TcpListener),
         bounds: Bounds,
         config: Config,
+        instances: Instances,
     ) -> Self {
         let addresses = (public.local_addr().unwrap(), admin.local_addr().unwrap());
         let keys = chain.keys_of(|kit| kit.issuer.clone());
         let ledger = chain.ledger(&config, &keys);
         prepare_ledger(&config, &ledger).await.unwrap();
         let records = service::open_records(&config, &Home(folder.path().to_owned())).await.unwrap();
-        let issuer = Arc::new(Issuer::new(config, keys, records, ledger));
+        let issuer = Arc::new(Issuer::new(config, keys, records, ledger).with_instances(instances));
         let (stop, stopped) = watch::channel(false);
         let running = issuer.clone();
         let served = tokio::spawn(async move {
@@ -260,6 +281,7 @@ impl World {
         let mut headers = Vec::new();
         headers.extend(bearer.as_deref().map(|value| ("authorization", value)));
         headers.extend(asked.content_type.map(|value| ("content-type", value)));
+        headers.extend(asked.headers.iter().map(|(name, value)| (*name, value.as_str())));
         let method = match asked.method {
             Method::Get => "GET",
             Method::Post => "POST",
