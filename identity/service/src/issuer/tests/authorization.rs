@@ -50,8 +50,7 @@ impl<'a> Wallet<'a> {
     async fn push(&self) -> String {
         let answer = self.world.send(&self.push_request()).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
-        let response = aval_openid::HttpResponse { status: 200, ..answer.response() };
-        self.client.on_pushed(&response, &self.world.endpoint("/authorize")).unwrap()
+        self.client.on_pushed(&answer.response(), &self.world.endpoint("/authorize")).unwrap()
     }
 
     /// What the user does on the page.
