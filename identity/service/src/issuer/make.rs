@@ -30,8 +30,8 @@ use rand::RngExt as _;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Defines every term that no other context defines, so that claims of any name are signed.
-const CONTEXT_OF_OTHERS: &str = "https://www.w3.org/ns/credentials/undefined-terms/v2";
+/// What terms that no other context defines are read by, so that claims of any name are signed.
+const VOCABULARY_OF_OTHERS: &str = "https://www.w3.org/ns/credentials/undefined-term#";
 /// Claims of an SD-JWT VC that are not the subject's.
 const REGISTERED: [&str; 12] =
     ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "cnf", "vct", "vct#integrity", "status", "_sd"];
@@ -147,7 +147,7 @@ impl Making<'_> {
     /// The credential as VCDM has it, unsecured. `date_names` are those of the version.
     fn credential(
         &self,
-        contexts: &[&str],
+        contexts: &[Value],
         date_names: [&str; 2],
         claims: BTreeMap<String, Json>,
     ) -> Result<Map<String, Value>, String> {
@@ -180,7 +180,7 @@ impl Making<'_> {
 
     fn jwt_vc_json(&self, claims: BTreeMap<String, Json>) -> Result<String, String> {
         let dates = ["issuanceDate", "expirationDate"];
-        let credential = self.credential(&[CONTEXT_1_1], dates, claims)?;
+        let credential = self.credential(&[CONTEXT_1_1.into()], dates, claims)?;
         let subject = credential.get("credentialSubject").and_then(|subject| subject.get("id")).cloned();
         let payload = Map::from_iter([
             ("iss".to_owned(), self.did.into()),
@@ -196,7 +196,7 @@ impl Making<'_> {
     }
 
     fn ldp_vc(&self, claims: BTreeMap<String, Json>) -> Result<Value, String> {
-        let contexts = [CONTEXT_2_0, CONTEXT_OF_OTHERS];
+        let contexts = [CONTEXT_2_0.into(), json!({ "@vocab": VOCABULARY_OF_OTHERS })];
         let credential = self.credential(&contexts, ["validFrom", "validUntil"], claims)?;
         let suite = self.kind.suite(self.key.algorithm()).map_err(|problem| problem.detail)?;
         let mut options = ProofOptions {
