@@ -16,10 +16,11 @@ CLIPPY_ALLOWED = -A clippy::type_complexity -A clippy::too_many_arguments -A cli
 	-A clippy::drop_non_drop -A clippy::filter_map_bool_then -A clippy::unit_arg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint interop soak simulate fuzz bench generate clean
+PORT ?= 8443
+.PHONY: help setup build demo test lint conformance conformance-server fuzz-api interop soak simulate fuzz bench bench-identity generate clean
 
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## install the Debian packages that the build needs, if they are missing
 	@./scripts/setup
@@ -49,8 +50,17 @@ endif
 fuzz: setup ## every decoder under libFuzzer for SECONDS (default 60) each; needs a nightly compiler
 	./tests/fuzz/run $(or $(SECONDS),60)
 
-interop: setup ## SD-JWT and OpenID4VC libraries of Python and JavaScript, which are installed for it
-	cargo test --release --locked --workspace --test interop -- --ignored
+conformance: setup ## the vectors of the specifications (AVAL_VECTORS, ../shared/vectors) and our own, with a table
+	./tests/conformance/vectors
+
+conformance-server: build ## what the public HTTP suites need, on PORT (8443); tests/conformance/README.md says how to run them
+	./tests/conformance/server conformance $(PORT)
+
+fuzz-api: build ## REQUESTS (default 10000) malformed requests against the descriptions of issuer, verifier and resolver
+	./tests/conformance/fuzz-api $(or $(REQUESTS),10000)
+
+interop: setup ## other people's software in both directions, with a matrix; it is installed for it
+	cargo test --release --locked --workspace --test interop -- --ignored --nocapture
 
 soak: setup ## a thousand random networks, the deliberate faults, each scenario for ten minutes, every test, a million DIDs
 	$(MAKE) --no-print-directory simulate SEEDS=$(or $(SEEDS),1000)
@@ -64,8 +74,11 @@ bench: build ## measure and write bench-report.json, bench-storage.json and benc
 	aval-bench storage --report bench-storage.json
 	aval-bench join --report bench-join.json
 
+bench-identity: build ## verifications over HTTP against those of @digitalbazaar/vc, in the same run
+	PORT=$(PORT) ./tests/conformance/server conformance $(PORT) ./tests/interop/digitalbazaar/bench
+
 generate: setup ## rewrite generated files: API descriptions, error table, vectors
 	AVAL_GENERATE=1 $(CARGO_TEST)
 
 clean: ## remove what demo and bench wrote
-	rm -rf demo bench-report.json bench-storage.json bench-join.json
+	rm -rf demo conformance bench-report.json bench-storage.json bench-join.json

@@ -10,7 +10,7 @@ use aval_types::TransactionId;
 use std::time::{Duration, Instant};
 
 /// How long a partition lasts: some timeouts of leaders.
-const CUT: Duration = Duration::from_secs(4);
+const CUT: Duration = Duration::from_secs(5);
 
 /// Whether to walk all shapes of the large network: `AVAL_SOAK_SECONDS` is set.
 fn is_soak() -> bool {
@@ -20,7 +20,7 @@ fn is_soak() -> bool {
 fn start(seed: u64, validators: usize) -> Result<(Network, Vec<Party>)> {
     let mut network = Network::prepare_on_hosts(seed, validators, |options| {
         // Short, since a leader on the other side of a cut costs this much.
-        options.parameters.leader_timeout_ms = 500;
+        options.parameters.leader_timeout_ms = 1_000;
         // A validator that is cut off for a test is not at fault.
         options.parameters.validators.service_level_percent = 0;
     })?;

@@ -12,3 +12,4 @@ mod recovery;
 mod refusals;
 mod story;
 mod trust;
+mod verifier;

@@ -8,6 +8,7 @@ pub mod hosts;
 pub mod network;
 pub mod people;
 pub mod process;
+pub mod verifier;
 pub mod writers;
 
 use proptest as _;

@@ -10,6 +10,7 @@
 //! | [`keys`] | derivation of all keys from the 24 words |
 //! | [`profile`] | networks: pinned genesis, node, checkpoint |
 //! | [`receive`] | credentials: OpenID4VCI, list, show, present to the ledger |
+//! | `present` | credentials shown to verifiers that ask, over OpenID4VP |
 //! | [`did`] | DIDs: create, resolve, update, rotate, deactivate, finish what was interrupted |
 //! | [`tx`] | transactions: status, receipt, endorsement |
 //! | `acting` | any action, as a DID of the vault or of a key file |
@@ -35,6 +36,7 @@ pub mod keys;
 pub mod ledger;
 mod node;
 pub mod output;
+mod present;
 pub mod profile;
 pub mod proof;
 pub mod receive;
@@ -81,6 +83,7 @@ fn dispatch(app: &App, command: Command) -> Result<(), WalletError> {
         Command::Vault(command) => vault_commands::run(app, command),
         Command::Network(command) => profile::run(app, command),
         Command::Credential(command) => receive::run(app, command),
+        Command::Present(arguments) => present::run(app, &arguments),
         Command::Did(command) => did::run(app, *command),
         Command::Events(arguments) => events::run(app, &arguments),
         Command::Governance(command) => governance::run(app, *command),

@@ -116,6 +116,7 @@ pub fn sign(
         KeyType::Ed25519 => iana::Algorithm::EdDSA,
         KeyType::P256 => iana::Algorithm::ES256,
         KeyType::P384 => iana::Algorithm::ES384,
+        KeyType::P521 => iana::Algorithm::ES512,
     };
     let mut header = HeaderBuilder::new().algorithm(algorithm).key_id(key_id.to_vec());
     header = header.value(TYP, ciborium::Value::Text(typ.to_owned()));
@@ -192,10 +193,11 @@ fn read_document(
 fn key_type(header: &Header) -> Option<KeyType> {
     let RegisteredLabelWithPrivate::Assigned(algorithm) = header.alg.as_ref()? else { return None };
     match algorithm.to_i64() {
-        // EdDSA, and the fully specified Ed25519, ESP256 and ESP384 of RFC 9864.
+        // EdDSA, and the fully specified Ed25519, ESP256, ESP384 and ESP512 of RFC 9864.
         -8 | -19 => Some(KeyType::Ed25519),
         -7 | -9 => Some(KeyType::P256),
         -35 | -51 => Some(KeyType::P384),
+        -36 | -52 => Some(KeyType::P521),
         _ => None,
     }
 }

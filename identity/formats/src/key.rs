@@ -1,7 +1,8 @@
-//! Keys of services and wallets: Ed25519, P-256 and P-384, as Multikey (Controlled Identifiers 1.0 section 2.2.2) and
-//! as JWK (RFC 7517, 7518, 8037), both ways.
+//! Keys of services and wallets: Ed25519, P-256, P-384 and P-521, as Multikey (Controlled Identifiers 1.0 section
+//! 2.2.2) and as JWK (RFC 7517, 7518, 8037), both ways.
 //!
-//! The first two are the ledger's keys and its code does the work; P-384 is known only here. A [`VerificationKey`] is
+//! The first two are the ledger's keys and its code does the work; P-384 and P-521 are known only here, the latter for
+//! JOSE and COSE: no cryptosuite of Data Integrity knows it. A [`VerificationKey`] is
 //! checked when it is made: no point off the curve, no Ed25519 key of small order.
 
 use crate::FormatError;
@@ -22,6 +23,8 @@ pub enum KeyType {
     P256,
     /// NIST P-384 with ECDSA and SHA-384.
     P384,
+    /// NIST P-521 with ECDSA and SHA-512.
+    P521,
 }
 
 impl KeyType {
@@ -31,6 +34,7 @@ impl KeyType {
             KeyType::Ed25519 => "EdDSA",
             KeyType::P256 => "ES256",
             KeyType::P384 => "ES384",
+            KeyType::P521 => "ES512",
         }
     }
 
@@ -41,6 +45,7 @@ impl KeyType {
             "EdDSA" | "Ed25519" => Some(KeyType::Ed25519),
             "ES256" => Some(KeyType::P256),
             "ES384" => Some(KeyType::P384),
+            "ES512" => Some(KeyType::P521),
             _ => None,
         }
     }
@@ -51,6 +56,7 @@ impl KeyType {
             KeyType::Ed25519 => "Ed25519",
             KeyType::P256 => "P-256",
             KeyType::P384 => "P-384",
+            KeyType::P521 => "P-521",
         }
     }
 
@@ -59,6 +65,7 @@ impl KeyType {
         match self {
             KeyType::Ed25519 | KeyType::P256 => 64,
             KeyType::P384 => 96,
+            KeyType::P521 => 132,
         }
     }
 
@@ -66,6 +73,7 @@ impl KeyType {
         match self {
             KeyType::Ed25519 | KeyType::P256 => 32,
             KeyType::P384 => 48,
+            KeyType::P521 => 66,
         }
     }
 
@@ -74,14 +82,16 @@ impl KeyType {
             KeyType::Ed25519 => [0x80, 0x26],
             KeyType::P256 => [0x86, 0x26],
             KeyType::P384 => [0x87, 0x26],
+            KeyType::P521 => [0x88, 0x26],
         }
     }
 }
 
 /// Longest multikey that is read; base58 decoding takes quadratic time.
-const MULTIKEY_LENGTH_MAX: usize = 96;
+const MULTIKEY_LENGTH_MAX: usize = 104;
 /// The multicodec `p384-pub`.
 const P384_PREFIX: [u8; 2] = [0x81, 0x24];
+const P521_PREFIX: [u8; 2] = [0x82, 0x24];
 
 /// A checked public key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +102,7 @@ enum Public {
     Ledger(PublicKey),
     /// SEC 1 compressed.
     P384([u8; 49]),
+    P521([u8; 67]),
 }
 
 impl VerificationKey {
@@ -110,6 +121,16 @@ impl VerificationKey {
                 let bytes = point.as_bytes().try_into();
                 Ok(VerificationKey(Public::P384(bytes.map_err(|_| FormatError::Key("not compressed"))?)))
             }
+            KeyType::P521 => {
+                if !matches!((bytes.len(), bytes.first()), (67, Some(2 | 3)) | (133, Some(4))) {
+                    return Err(FormatError::Key("not a SEC 1 point of P-521"));
+                }
+                let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(bytes)
+                    .map_err(|_| FormatError::Key("not a point on P-521"))?;
+                let point = key.to_sec1_point(true);
+                let bytes = point.as_bytes().try_into();
+                Ok(VerificationKey(Public::P521(bytes.map_err(|_| FormatError::Key("not compressed"))?)))
+            }
         }
     }
 
@@ -118,10 +139,11 @@ impl VerificationKey {
         if text.len() > MULTIKEY_LENGTH_MAX {
             return Err(FormatError::Oversized("multikey"));
         }
-        if text.starts_with("z82") {
+        if text.starts_with("z82") || text.starts_with("z2J9") {
             let bytes = base58(text)?;
             return match bytes.split_first_chunk::<2>() {
                 Some((&P384_PREFIX, point)) if point.len() == 49 => Self::from_bytes(KeyType::P384, point),
+                Some((&P521_PREFIX, point)) if point.len() == 67 => Self::from_bytes(KeyType::P521, point),
                 _ => Err(FormatError::Key("not a multikey")),
             };
         }
@@ -137,6 +159,7 @@ impl VerificationKey {
         match &self.0 {
             Public::Ledger(key) => key.to_multikey(),
             Public::P384(point) => multibase([P384_PREFIX.as_slice(), point].concat()),
+            Public::P521(point) => multibase([P521_PREFIX.as_slice(), point].concat()),
         }
     }
 
@@ -185,6 +208,7 @@ impl VerificationKey {
             Public::Ledger(PublicKey::Ed25519(bytes)) => bytes,
             Public::Ledger(PublicKey::P256(bytes)) => bytes,
             Public::P384(bytes) => bytes,
+            Public::P521(bytes) => bytes,
         }
     }
 
@@ -194,6 +218,7 @@ impl VerificationKey {
             Public::Ledger(PublicKey::Ed25519(_)) => KeyType::Ed25519,
             Public::Ledger(PublicKey::P256(_)) => KeyType::P256,
             Public::P384(_) => KeyType::P384,
+            Public::P521(_) => KeyType::P521,
         }
     }
 
@@ -206,7 +231,7 @@ impl VerificationKey {
     pub fn to_ledger(&self) -> Option<PublicKey> {
         match &self.0 {
             Public::Ledger(key) => Some(*key),
-            Public::P384(_) => None,
+            Public::P384(_) | Public::P521(_) => None,
         }
     }
 
@@ -226,22 +251,39 @@ impl VerificationKey {
                 };
                 key.verify(message, &signature).map_err(|_| FormatError::Signature(part))
             }
+            Public::P521(point) => {
+                let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(point);
+                let signature = p521::ecdsa::Signature::from_slice(signature);
+                let (Ok(key), Ok(signature)) = (key, signature) else {
+                    return Err(FormatError::Signature(part));
+                };
+                key.verify(message, &signature).map_err(|_| FormatError::Signature(part))
+            }
         }
     }
 
     fn coordinates(&self) -> Option<(Vec<u8>, Vec<u8>)> {
-        let point = match &self.0 {
-            Public::Ledger(PublicKey::Ed25519(_)) => return None,
+        let halves = |point: &[u8]| {
+            let coordinates = point.get(1..)?;
+            let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
+            Some((x.to_vec(), y.to_vec()))
+        };
+        match &self.0 {
+            Public::Ledger(PublicKey::Ed25519(_)) => None,
             Public::Ledger(key) => {
                 let jwk = key.to_jwk();
                 let part = |name| b64u::decode(jwk.get(name)?.as_str()?).ok();
-                return Some((part("x")?, part("y")?));
+                Some((part("x")?, part("y")?))
             }
-            Public::P384(point) => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?,
-        };
-        let point = point.to_sec1_point(false);
-        let (x, y) = point.as_bytes().get(1..)?.split_at_checked(48)?;
-        Some((x.to_vec(), y.to_vec()))
+            Public::P384(point) => {
+                let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
+                halves(key.to_sec1_point(false).as_bytes())
+            }
+            Public::P521(point) => {
+                let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
+                halves(key.to_sec1_point(false).as_bytes())
+            }
+        }
     }
 }
 
@@ -280,6 +322,7 @@ pub struct SigningKey(Private);
 enum Private {
     Ledger(aval_did::SigningKey),
     P384(Box<p384::ecdsa::SigningKey>),
+    P521(Box<p521::ecdsa::SigningKey>),
 }
 
 impl SigningKey {
@@ -299,6 +342,10 @@ impl SigningKey {
                 let key = p384::ecdsa::SigningKey::from_slice(secret).map_err(|_| bad)?;
                 Ok(SigningKey(Private::P384(Box::new(key))))
             }
+            KeyType::P521 => {
+                let key = p521::ecdsa::SigningKey::from_slice(secret).map_err(|_| bad)?;
+                Ok(SigningKey(Private::P521(Box::new(key))))
+            }
         }
     }
 
@@ -310,7 +357,7 @@ impl SigningKey {
         let bytes = Zeroizing::new(base58(text)?);
         let (prefix, secret) =
             bytes.split_first_chunk::<2>().ok_or(FormatError::Key("not a private multikey"))?;
-        let kinds = [KeyType::Ed25519, KeyType::P256, KeyType::P384];
+        let kinds = [KeyType::Ed25519, KeyType::P256, KeyType::P384, KeyType::P521];
         let kind = kinds.into_iter().find(|kind| kind.secret_prefix() == *prefix);
         Self::from_secret(kind.ok_or(FormatError::Key("not a private multikey"))?, secret)
     }
@@ -342,6 +389,10 @@ impl SigningKey {
         loop {
             let mut secret = Zeroizing::new(vec![0; kind.coordinate_bytes()]);
             rand::rng().fill_bytes(secret.as_mut());
+            // The group order of P-521 has 521 bits, in 66 bytes.
+            if let (KeyType::P521, Some(first)) = (kind, secret.first_mut()) {
+                *first &= 1;
+            }
             // Fewer than one in 2^32 draws is not below the group order.
             if let Ok(key) = Self::from_secret(kind, &secret) {
                 return key;
@@ -354,6 +405,7 @@ impl SigningKey {
         match &self.0 {
             Private::Ledger(key) => Zeroizing::new(key.to_seed().to_vec()),
             Private::P384(key) => Zeroizing::new(key.to_bytes().to_vec()),
+            Private::P521(key) => Zeroizing::new(key.to_bytes().to_vec()),
         }
     }
 
@@ -372,6 +424,11 @@ impl SigningKey {
                 // A compressed point always has 49 bytes.
                 VerificationKey(Public::P384(point.as_bytes().try_into().unwrap_or([0; 49])))
             }
+            Private::P521(key) => {
+                let point = key.verifying_key().to_sec1_point(true);
+                // A compressed point always has 67 bytes.
+                VerificationKey(Public::P521(point.as_bytes().try_into().unwrap_or([0; 67])))
+            }
         }
     }
 
@@ -381,6 +438,10 @@ impl SigningKey {
             Private::Ledger(key) => key.sign(message).to_vec(),
             Private::P384(key) => {
                 let signature: p384::ecdsa::Signature = key.sign(message);
+                signature.normalize_s().to_bytes().to_vec()
+            }
+            Private::P521(key) => {
+                let signature: p521::ecdsa::Signature = key.sign(message);
                 signature.normalize_s().to_bytes().to_vec()
             }
         }
@@ -426,6 +487,7 @@ fn jwk_point(members: &Map<String, Value>) -> Result<(KeyType, Vec<u8>), FormatE
         (Some("OKP"), Some("Ed25519")) => KeyType::Ed25519,
         (Some("EC"), Some("P-256")) => KeyType::P256,
         (Some("EC"), Some("P-384")) => KeyType::P384,
+        (Some("EC"), Some("P-521")) => KeyType::P521,
         (Some(_), _) => return Err(FormatError::KeyUnsupported),
         (None, _) => return Err(FormatError::Key("a JWK has a `kty`")),
     };
@@ -455,11 +517,11 @@ fn key_error(error: KeyError) -> FormatError {
 
 /// A well-formed multikey of a public type that is not known here is no fault of its author.
 fn unknown_or_malformed(text: &str) -> FormatError {
-    // secp256k1, X25519, BLS12-381 G2, P-521: public keys that others use.
-    const OTHERS: [[u8; 2]; 4] = [[0xe7, 0x01], [0xec, 0x01], [0xeb, 0x01], [0x82, 0x24]];
+    // secp256k1, X25519, BLS12-381 G2: public keys that others use.
+    const OTHERS: [[u8; 2]; 3] = [[0xe7, 0x01], [0xec, 0x01], [0xeb, 0x01]];
     match base58(text).ok().as_deref().and_then(|bytes| bytes.first_chunk::<2>()) {
         Some(prefix) if OTHERS.contains(prefix) => FormatError::KeyUnsupported,
-        Some([0x80 | 0x86 | 0x87, 0x26]) => FormatError::KeyPrivate,
+        Some([0x80 | 0x86 | 0x87 | 0x88, 0x26]) => FormatError::KeyPrivate,
         _ => FormatError::Key("not a multikey"),
     }
 }

@@ -6,8 +6,6 @@
 
 use aval_codec::{b64u, sha256};
 use aval_did::key::PublicKey;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use std::time::Duration;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
@@ -131,25 +129,16 @@ pub fn verify(chain: &[Vec<u8>], anchors: &Anchors, now_s: i64) -> Result<Certif
     })
 }
 
-/// The certificates of a PEM file (RFC 7468), in their order.
-pub fn from_pem(text: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
-    const END: &str = "-----END CERTIFICATE-----";
-    let parts = text.split("-----BEGIN CERTIFICATE-----").skip(1);
-    let decoded: Option<Vec<Vec<u8>>> = parts
-        .map(|part| {
-            let (body, _) = part.split_once(END)?;
-            let body: String = body.split_ascii_whitespace().collect();
-            STANDARD.decode(body).ok()
-        })
-        .collect();
-    decoded.filter(|chain| !chain.is_empty()).ok_or(CertificateError::Malformed)
-}
-
-/// The key of a leaf certificate, which proves nothing about whose it is.
-pub fn leaf_key(leaf: &[u8]) -> Result<PublicKey, CertificateError> {
-    let leaf = CertificateDer::from(leaf);
-    let leaf = EndEntityCert::try_from(&leaf).map_err(|_| CertificateError::Malformed)?;
-    key_of(leaf.subject_public_key_info().as_ref())
+/// What a certificate says by its own word, which proves nothing: for whoever has it of himself.
+pub fn leaf(der: &[u8]) -> Result<Certified, CertificateError> {
+    let certificate = CertificateDer::from(der);
+    let read = EndEntityCert::try_from(&certificate).map_err(|_| CertificateError::Malformed)?;
+    Ok(Certified {
+        key: key_of(read.subject_public_key_info().as_ref())?,
+        dns_names: read.valid_dns_names().map(str::to_owned).collect(),
+        uris: read.valid_uri_names().map(str::to_owned).collect(),
+        leaf_hash: *sha256(der).as_bytes(),
+    })
 }
 
 fn key_of(info: &[u8]) -> Result<PublicKey, CertificateError> {
@@ -231,7 +220,7 @@ pub(crate) mod tests {
         assert_eq!(certified.key, key.public());
         assert!(certified.is_for("Verifier.example"));
         assert!(!certified.is_for("other.example") && !certified.is_for("a.wild.example"));
-        assert_eq!(leaf_key(&chain[0]).unwrap(), key.public());
+        assert_eq!(leaf(&chain[0]).unwrap().key, key.public());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Data goes to stdout as JSON, talk to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 4 unauthorized, 5 not found, 6
 //! try later.
 
-use crate::{issuer, resolver, verifier};
+use crate::{issuer, resolver, sandbox, verifier};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -28,7 +28,10 @@ enum Service {
     /// Resolves DIDs, and registers them on the ledger
     #[command(subcommand)]
     Resolver(resolver::cli::Command),
-    /// Verifies credentials and presentations by the VC-API
+    /// Issues by did:key whatever it is asked to, for suites and trials on this machine
+    #[command(subcommand)]
+    Sandbox(sandbox::cli::Command),
+    /// Verifies credentials and presentations by the VC-API, and asks wallets over OpenID4VP
     #[command(subcommand)]
     Verifier(verifier::cli::Command),
 }
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
     let done = match cli.service {
         Service::Issuer(command) => command.run(),
         Service::Resolver(command) => command.run(),
+        Service::Sandbox(command) => command.run(),
         Service::Verifier(command) => command.run(),
     };
     match done {

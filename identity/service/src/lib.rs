@@ -2,11 +2,12 @@
 //!
 //! Each program is a folder; what they share stands beside:
 //!
-//! - [`issuer`], [`verifier`], [`resolver`] the programs
+//! - [`issuer`], [`verifier`], [`resolver`] the programs; [`sandbox`] issuers to try things with
 //! - [`server`] sockets with bounds; [`layers`] what happens around each request; [`problem`] errors over HTTP;
 //!   [`request`] reading requests; [`swagger`] the page of an interface; [`metrics`] what is counted;
 //!   [`stop`] being told to stop
-//! - [`keys`] who signs; [`storage`] what is kept, and spent once by one transaction
+//! - [`access`] who may do what behind tokens; [`operators`] whose tokens those are
+//! - [`keys`] who signs; [`certificates`] what vouches for a key without a DID; [`storage`] what is kept, and spent once by one transaction
 //! - [`home`] files of a home folder; [`hosts`] the guarded way to the web; [`fault`] what ends a command;
 //!   [`remote`] a running service asked by its own command line; [`cli`] the command line; [`clock`] the time
 
@@ -15,6 +16,8 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod access;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod fault;
@@ -24,10 +27,12 @@ pub mod issuer;
 pub mod keys;
 pub mod layers;
 pub mod metrics;
+pub mod operators;
 pub mod problem;
 pub mod remote;
 pub mod request;
 pub mod resolver;
+pub mod sandbox;
 pub mod server;
 pub mod stop;
 pub mod storage;

@@ -202,7 +202,7 @@ fn files_that_others_may_read_are_refused() {
 #[test]
 fn damaged_files_are_named() {
     for (name, words) in [
-        ("home/keys.json", "is not an issuer's key file"),
+        ("home/keys.json", "is not a key file"),
         ("home/config.json", "is not a valid configuration"),
         ("home/genesis.json", "is not a genesis file"),
         ("home/admin-token", "holds no token"),

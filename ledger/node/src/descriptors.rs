@@ -3,25 +3,21 @@
 //! The ledger opens files while it works, and cannot go on if it cannot. So clients never get more than a half of what
 //! the system allows, and one address never more than a half of that, whatever the configuration says.
 
-use std::fs;
-
 use crate::api::connections::Bounds;
 
-/// Where the system names no limit, and what it usually is.
+/// What a process usually may have, where the system says nothing.
 const USUAL: usize = 1024;
 
-/// The limit of this process, where `/proc` exists.
-pub fn limit() -> usize {
-    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    parse(&limits).unwrap_or(USUAL)
-}
-
-/// The soft limit in the text of `/proc/self/limits`.
-fn parse(limits: &str) -> Option<usize> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    match line.split_whitespace().next()? {
-        "unlimited" => Some(usize::MAX),
-        number => number.parse().ok(),
+/// Raises this process's soft limit as far as the system lets it, and gives back what it is then. The soft limit is
+/// kept low for programs that use `select`, which counts descriptors up to 1024 only; this one does not.
+pub fn raise() -> usize {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
+        Err(reason) => {
+            tracing::warn!(%reason, "the limit on open files could not be raised");
+            let limit = rlimit::getrlimit(rlimit::Resource::NOFILE);
+            limit.map_or(USUAL, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX))
+        }
     }
 }
 
@@ -32,7 +28,7 @@ pub fn within(configured: Bounds, limit: usize) -> Bounds {
         tracing::warn!(
             limit,
             connections = all,
-            "the system's limit on open files allows fewer connections than api.connectionsMax: raise it (ulimit -n)"
+            "the system's limit on open files allows fewer connections than api.connectionsMax: raise it (ulimit -Hn)"
         );
     }
     Bounds { all, per_address: configured.per_address.min(all.div_ceil(2)) }
@@ -51,16 +47,11 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_limit_is_read() {
-        let text = "Limit                     Soft Limit           Hard Limit           Units\n\
-                    Max processes             7823                 7823                 processes\n\
-                    Max open files            1024                 524288               files\n";
-        assert_eq!(parse(text), Some(1024));
-        assert_eq!(
-            parse("Max open files            unlimited            unlimited            files"),
-            Some(usize::MAX)
-        );
-        assert_eq!(parse("nothing"), None);
-        assert!(limit() >= 64);
+    fn the_soft_limit_rises_to_what_the_system_allows_and_is_that_from_then_on() {
+        let (soft, hard) = rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap();
+        rlimit::setrlimit(rlimit::Resource::NOFILE, soft.min(256), hard).unwrap();
+        let raised = u64::try_from(raise()).unwrap();
+        assert_eq!(raised, rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap().0);
+        assert!(raised >= soft);
     }
 }

@@ -5,6 +5,8 @@
 pub struct StoreConfig {
     /// Block cache shared by all columns.
     pub cache_bytes: usize,
+    /// Newest values of state entries that are kept in memory.
+    pub state_cache_bytes: usize,
     /// Memtables of all columns together, before they are flushed.
     pub memtable_bytes: usize,
     /// Files that RocksDB may hold open.
@@ -20,6 +22,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         StoreConfig {
             cache_bytes: 48 * 1024 * 1024,
+            state_cache_bytes: 32 * 1024 * 1024,
             memtable_bytes: 48 * 1024 * 1024,
             open_files_max: 256,
             history_heights: None,

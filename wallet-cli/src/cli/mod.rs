@@ -10,6 +10,7 @@ mod events;
 mod governance;
 mod network;
 mod node;
+mod present;
 mod proof;
 mod supervision;
 mod transaction;
@@ -28,6 +29,7 @@ pub use events::EventsArgs;
 pub use governance::{GovernanceCommand, ProposeArgs};
 pub use network::NetworkCommand;
 pub use node::{AdminArgs, NodeCommand, RegisterArgs};
+pub use present::PresentArgs;
 pub use proof::ProofCommand;
 pub use supervision::{SupervisionCommand, TargetArg};
 pub use transaction::{ActorArgs, TransactionCommand};
@@ -100,6 +102,8 @@ pub enum Command {
     /// Credentials: receive, list, show, present
     #[command(subcommand)]
     Credential(CredentialCommand),
+    /// Show credentials to a verifier that asks for them
+    Present(PresentArgs),
     /// DIDs on the ledger: create, resolve, update, rotate, deactivate
     #[command(subcommand)]
     Did(Box<DidCommand>),

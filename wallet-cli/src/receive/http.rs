@@ -1,5 +1,5 @@
-//! HTTP for OpenID4VCI: sends what `aval-openid` asks for, to URLs that it has checked. No redirects, bounded
-//! answers, and no name that leads to this machine or into its network.
+//! HTTP for OpenID4VCI and OpenID4VP: sends what `aval-openid` asks for, to URLs that it has checked. No redirects,
+//! bounded answers, and no name that leads to this machine or into its network.
 
 use std::io::Read;
 use std::time::Duration;
@@ -14,28 +14,28 @@ use crate::error::WalletError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A connection to issuers.
+/// A connection to issuers and verifiers.
 #[derive(Debug)]
-pub(super) struct Http {
+pub(crate) struct Http {
     agent: Agent,
     direct: Agent,
 }
 
 /// An answer.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     status: u16,
     content_type: Option<String>,
     body: Vec<u8>,
 }
 
 impl Answer {
-    pub(super) fn response(&self) -> HttpResponse<'_> {
+    pub(crate) fn response(&self) -> HttpResponse<'_> {
         HttpResponse { status: self.status, content_type: self.content_type.as_deref(), body: &self.body }
     }
 }
 
 impl Http {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let config = || {
             Agent::config_builder()
                 .http_status_as_error(false)
@@ -51,7 +51,7 @@ impl Http {
         Self { agent: Agent::with_parts(config().build(), DefaultConnector::default(), resolver), direct }
     }
 
-    pub(super) fn send(&self, request: &HttpRequest) -> Result<Answer, WalletError> {
+    pub(crate) fn send(&self, request: &HttpRequest) -> Result<Answer, WalletError> {
         let place = place(&request.url);
         let failed = |reason: String| WalletError::Issuer {
             code: "issuer.unreachable".to_owned(),

@@ -1,7 +1,7 @@
 //! Credentials: received over OpenID4VCI 1.0, listed, shown, and presented to the ledger.
 
 pub(crate) mod grant;
-mod http;
+pub(crate) mod http;
 mod offer;
 mod present;
 pub(crate) mod select;

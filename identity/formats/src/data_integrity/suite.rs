@@ -3,7 +3,7 @@
 use crate::{FormatError, KeyType, VerificationKey, jcs};
 use aval_linked_data::{Contexts, Hash};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256, Sha384};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 /// A cryptosuite, or the one older kind of proof that is still verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,7 +62,7 @@ impl Suite {
                 key.kind() == KeyType::Ed25519
             }
             Suite::EcdsaSd2023 => key.kind() == KeyType::P256,
-            Suite::EcdsaRdfc2019 | Suite::EcdsaJcs2019 => key.kind() != KeyType::Ed25519,
+            Suite::EcdsaRdfc2019 | Suite::EcdsaJcs2019 => matches!(key.kind(), KeyType::P256 | KeyType::P384),
         };
         if fits { Ok(()) } else { Err(FormatError::Algorithm("proof")) }
     }
@@ -104,5 +104,7 @@ fn digest(kind: KeyType, bytes: &[u8]) -> Vec<u8> {
     match kind {
         KeyType::Ed25519 | KeyType::P256 => Sha256::digest(bytes).to_vec(),
         KeyType::P384 => Sha384::digest(bytes).to_vec(),
+        // No suite is for these keys; this is what their signatures hash with.
+        KeyType::P521 => Sha512::digest(bytes).to_vec(),
     }
 }

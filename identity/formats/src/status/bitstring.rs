@@ -246,7 +246,8 @@ impl BitstringList {
         Ok(Self { id, purposes, ttl_ms, size: of_list, bits })
     }
 
-    /// The unsigned list credential, valid from and until these dates (`xsd:dateTimeStamp`).
+    /// The unsigned list credential, which leaves the size of entries to the entries: the context of VCDM 2.0 knows no
+    /// `statusSize` of a list. Valid from and until these dates (`xsd:dateTimeStamp`).
     pub fn to_credential(
         &self,
         id: &str,
@@ -264,13 +265,8 @@ impl BitstringList {
             "statusPurpose": purpose,
             "encodedList": self.encode()?,
         });
-        if let Some(members) = subject.as_object_mut() {
-            if let Some(ttl) = self.ttl_ms {
-                members.insert("ttl".to_owned(), ttl.into());
-            }
-            if let Some(size) = self.size.filter(|size| *size > 1) {
-                members.insert("statusSize".to_owned(), size.into());
-            }
+        if let (Some(members), Some(ttl)) = (subject.as_object_mut(), self.ttl_ms) {
+            members.insert("ttl".to_owned(), ttl.into());
         }
         Ok(json!({
             "@context": ["https://www.w3.org/ns/credentials/v2"],

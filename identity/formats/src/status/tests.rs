@@ -435,3 +435,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_list_of_several_bits_holds_only_what_its_context_defines() {
+    let mut list = BitstringList::new(&["message"], ENTRIES_MIN, 2).unwrap();
+    list.set(7, 2).unwrap();
+    let credential = list
+        .to_credential(
+            "https://issuer.example/1",
+            "did:example:1",
+            "2026-01-01T00:00:00Z",
+            "2027-01-01T00:00:00Z",
+        )
+        .unwrap();
+    let contexts = crate::Contexts::shipped();
+    contexts.canonicalize(&credential, aval_linked_data::Hash::Sha256).unwrap();
+    assert_eq!(BitstringList::read(&credential, 2).unwrap().value(7, 2).unwrap(), 2);
+    // The entry says how large it is; read as one of another size, the same bits mean something else.
+    assert_ne!(BitstringList::read(&credential, 1).unwrap().value(7, 1).unwrap(), 2);
+}

@@ -5,6 +5,7 @@
 //! | `POST /credentials/verify` | [`VerifyRequest::credential`] | [`VerifyRequest::reply`]: 200, 400, 422 |
 //! | `POST /presentations/verify` | [`VerifyRequest::presentation`] | the same, but 200 for a verdict |
 //! | `POST /credentials/issue` | [`IssueRequest::read`] | [`issued`]: 201 |
+//! | `POST /credentials/derive` | [`DeriveRequest::read`] | [`issued`]: 201 |
 //! | `POST /credentials/status` | [`StatusRequest::read`] | 200, an empty body |
 //!
 //! 422 says that something could not be reached. VCALM leaves open which status a credential that is not verified
@@ -376,7 +377,40 @@ fn check_status_entries(credential: &Value) -> Result<(), StatusError> {
 fn pointer(value: &Value) -> Result<String, RequestError> {
     let pointer = value.as_str().filter(|pointer| pointer.is_empty() || pointer.starts_with('/'));
     let pointer = pointer.filter(|pointer| pointer.len() <= TEXT_BYTES_MAX);
-    pointer.map(str::to_owned).ok_or(RequestError::Member("a mandatory pointer is not a JSON pointer"))
+    pointer.map(str::to_owned).ok_or(RequestError::Member("a pointer is not a JSON pointer"))
+}
+
+/// A holder's request to show a part of a credential.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeriveRequest {
+    /// The credential with its base proof.
+    pub credential: Value,
+    /// JSON pointers to what is to be shown beside what always is.
+    pub selective_pointers: Vec<String>,
+}
+
+impl DeriveRequest {
+    /// Reads the body of `POST /credentials/derive`.
+    pub fn read(body: &[u8], limits: Limits) -> Result<Self, RequestError> {
+        let mut members = json::parse_object(body, "request", limits)?;
+        let Some(credential @ Value::Object(_)) = members.remove("verifiableCredential") else {
+            return Err(RequestError::Member("`verifiableCredential` is missing or not an object"));
+        };
+        let mut options = match members.remove("options") {
+            None => Map::new(),
+            Some(Value::Object(options)) => options,
+            Some(_) => return Err(RequestError::Member("`options` is not an object")),
+        };
+        let selective_pointers = match options.remove("selectivePointers") {
+            None => Vec::new(),
+            Some(Value::Array(pointers)) => pointers.iter().map(pointer).collect::<Result<_, _>>()?,
+            Some(_) => return Err(RequestError::Member("`selectivePointers` is not a list")),
+        };
+        if !members.is_empty() || !options.is_empty() {
+            return Err(RequestError::UnknownOption);
+        }
+        Ok(Self { credential, selective_pointers })
+    }
 }
 
 /// A request to change the status of a credential.

@@ -78,6 +78,10 @@ fn history(
 ) -> Option<Checks> {
     const NAME: &str = "key_at_signing";
     let Some(method) = &signer.found else { return Some(Vec::new()) };
+    if signer.chain.is_some() {
+        let problem = Problem::new("key.no_history", "the certificate was looked at as it is now");
+        return Some(vec![(NAME, method.id.clone(), Outcome::Warning(problem))]);
+    }
     if UNCHANGING.iter().any(|prefix| signer.did.starts_with(prefix)) {
         return Some(vec![(NAME, format!("{}, which never changes", signer.did), Outcome::Passed)]);
     }

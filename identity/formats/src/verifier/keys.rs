@@ -1,7 +1,7 @@
 //! Whose signature it is: the signer's document, the method in it, the signature, and the key binding of an SD-JWT.
 
 use super::answer::{Outcome, Problem};
-use super::evidence::{Evidence, Resolution, Want};
+use super::evidence::{Certified, Evidence, Resolution, Want};
 use super::item::{Item, Role, outcome, text_of};
 use super::secured::{Secured, Signature};
 use super::{Expectation, State};
@@ -9,7 +9,9 @@ use crate::data_integrity::Expected;
 use crate::document::{ControllerDocument, Method};
 use crate::jose::sd_jwt::ExpectedBinding;
 use crate::{FormatError, VerificationKey};
+use aval_codec::b64u;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 /// One who signed.
 #[derive(Clone, Debug)]
@@ -24,6 +26,24 @@ pub(super) struct SigningParty {
     pub(super) signed_s: Option<i64>,
     /// The method in the document of now, once found.
     pub(super) found: Option<Method>,
+    /// The certificates, where they and no document say whose key it is.
+    pub(super) chain: Option<Vec<Vec<u8>>>,
+}
+
+impl SigningParty {
+    /// What has to be known to verify the signature.
+    fn want(&self) -> Want {
+        match &self.chain {
+            Some(chain) => Want::Certificates { chain: chain.clone() },
+            None => Want::Did { did: self.did.clone(), at_s: None },
+        }
+    }
+}
+
+/// The name of a certificate, for who is named by nothing else.
+fn leaf_name(chain: &[Vec<u8>]) -> String {
+    let leaf = chain.first().map(Vec::as_slice).unwrap_or_default();
+    format!("x509_hash:{}", b64u::encode(Sha256::digest(leaf)))
 }
 
 /// Who made the signatures, by what they say.
@@ -31,6 +51,10 @@ pub(super) fn parties(signatures: Vec<Signature>, party: Option<&str>) -> Vec<Si
     let of = |signature: Signature| {
         let party = party.unwrap_or_default();
         let (did, method) = match signature.method {
+            _ if signature.chain.is_some() => {
+                let chain = signature.chain.as_deref().unwrap_or_default();
+                (if party.is_empty() { leaf_name(chain) } else { party.to_owned() }, None)
+            }
             None => (party.to_owned(), None),
             Some(key) => match key.split_once('#') {
                 Some(("", _)) => (party.to_owned(), Some(format!("{party}{key}"))),
@@ -40,22 +64,22 @@ pub(super) fn parties(signatures: Vec<Signature>, party: Option<&str>) -> Vec<Si
                 None => (party.to_owned(), Some(format!("{party}#{key}"))),
             },
         };
-        SigningParty { did, method, index: signature.index, signed_s: signature.signed_s, found: None }
+        let Signature { index, signed_s, chain, .. } = signature;
+        SigningParty { did, method, index, signed_s, found: None, chain }
     };
     signatures.into_iter().map(of).collect()
 }
 
 /// Verifies all signatures as soon as the signers' documents are there; true if that is done.
 pub(super) fn advance(item: &mut Item, expectation: &Expectation, state: &mut State) -> bool {
-    if let Some(problem) = foreign(item) {
+    if let Some(problem) = foreign(item, expectation) {
         let methods = item.signers().iter().filter_map(|signer| signer.method.clone());
         let looked_at = methods.collect::<Vec<_>>().join(", ");
         item.check(state, "key_control", looked_at, Outcome::Invalid(problem));
         return true;
     }
-    let dids: Vec<String> = item.signers().iter().map(|signer| signer.did.clone()).collect();
-    let wants = dids.into_iter().map(|did| Want::Did { did, at_s: None });
-    let evidence: Vec<Option<Evidence>> = wants.map(|want| state.evidence(&want)).collect();
+    let wants: Vec<Want> = item.signers().iter().map(SigningParty::want).collect();
+    let evidence: Vec<Option<Evidence>> = wants.iter().map(|want| state.evidence(want)).collect();
     let Some(evidence) = evidence.into_iter().collect::<Option<Vec<_>>>() else { return false };
     for (index, evidence) in evidence.into_iter().enumerate() {
         verify_one(item, index, evidence, expectation, state);
@@ -67,10 +91,16 @@ pub(super) fn advance(item: &mut Item, expectation: &Expectation, state: &mut St
     true
 }
 
-/// Why the key cannot be the party's: none of the signers is the issuer or holder.
-fn foreign(item: &Item) -> Option<Problem> {
+/// Why the key cannot be the party's: none of the signers is the issuer or holder, or has a key that was pinned for it.
+fn foreign(item: &Item, expectation: &Expectation) -> Option<Problem> {
     let unnamed = item.signers().iter().any(|signer| signer.did.is_empty());
-    let others = |party: &str| item.signers().iter().all(|signer| signer.did != party);
+    let is_credential = *item.role() != Role::Presentation;
+    let pinned = |party: &str, signer: &SigningParty| {
+        let keys = expectation.issuer_keys.get(party).filter(|_| is_credential);
+        keys.zip(signer.method.as_ref()).is_some_and(|(keys, method)| keys.contains(method))
+    };
+    let others =
+        |party: &str| item.signers().iter().all(|signer| signer.did != party && !pinned(party, signer));
     match item.party() {
         _ if unnamed => {
             Some(Problem::new("key.unnamed", "neither the signature nor the document says whose key it is"))
@@ -94,6 +124,9 @@ fn verify_one(
     state: &mut State,
 ) {
     let Some(signer) = item.signers().get(index).cloned() else { return };
+    if let Some(chain) = &signer.chain {
+        return verify_certified(item, &signer, &leaf_name(chain), evidence, expectation, state);
+    }
     let document = match active(&evidence) {
         Ok(document) => document,
         Err(outcome) => return item.check(state, "did_active", signer.did, outcome),
@@ -128,6 +161,57 @@ fn verify_one(
     if let Some(signer) = item.signers_mut().get_mut(index) {
         signer.found = Some(method);
     }
+}
+
+/// A signer who is known by a certificate: it leads to a root of trust, and is for the issuer that the document names.
+fn verify_certified(
+    item: &mut Item,
+    signer: &SigningParty,
+    leaf: &str,
+    evidence: Evidence,
+    expectation: &Expectation,
+    state: &mut State,
+) {
+    const NAME: &str = "key_control";
+    let certified = match evidence {
+        Evidence::Certified(certified) => certified,
+        Evidence::NotCertified(reason) => {
+            let problem = Problem::new("key.certificate", reason);
+            return item.check(state, NAME, leaf.to_owned(), Outcome::Invalid(problem));
+        }
+        Evidence::Unavailable(reason) => {
+            let problem = Problem::new("certificate.unavailable", reason);
+            return item.check(state, NAME, leaf.to_owned(), Outcome::Undecided(problem));
+        }
+        _ => {
+            let problem = Problem::new("certificate.unavailable", "nothing is known of the certificate");
+            return item.check(state, NAME, leaf.to_owned(), Outcome::Undecided(problem));
+        }
+    };
+    if item.party().is_some_and(|party| party != leaf && !is_for(&certified, party)) {
+        let problem = Problem::new("issuer.key", "the certificate is not for the issuer that is named");
+        return item.check(state, NAME, leaf.to_owned(), Outcome::Invalid(problem));
+    }
+    let Some(secured) = item.secured() else { return };
+    let signature = secured
+        .verify(expectation.contexts(), signer.index, &certified.key)
+        .and_then(|()| proof_says(item, signer, expectation));
+    let by = format!("{} by {leaf}", secured.format);
+    item.check(state, NAME, format!("{leaf}, certified for {}", signer.did), Outcome::Passed);
+    item.check(state, "signature", by, outcome(signature));
+    if let Some(signer) = item.signers_mut().get_mut(signer.index) {
+        let controller = signer.did.clone();
+        let (id, kind, key) = (leaf.to_owned(), "X509".to_owned(), certified.key);
+        signer.found = Some(Method { id, kind, controller, key, expires_s: None, revoked_s: None });
+    }
+}
+
+/// Whether a certificate is for an issuer: it has the very URI, or the DNS name of an address with `https`.
+fn is_for(certified: &Certified, issuer: &str) -> bool {
+    let host =
+        issuer.strip_prefix("https://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    certified.uris.iter().any(|uri| uri == issuer)
+        || host.is_some_and(|host| certified.dns_names.iter().any(|name| name.eq_ignore_ascii_case(host)))
 }
 
 /// The document of an active DID.

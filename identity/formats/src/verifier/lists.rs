@@ -139,11 +139,58 @@ pub(super) fn look_up(
         Entry::Wrong(outcome) => return Some((String::new(), outcome.clone())),
     };
     let looked_at = format!("{purpose} of {uri} at {position}");
+    if expectation.status_of_ledger && is_of_ledger(item, entry) {
+        let evidence = state.evidence(&Want::LedgerStatus { uri: uri.clone(), index: position })?;
+        if let Some(outcome) = by_ledger(item, entry, &evidence) {
+            return Some((format!("{looked_at}, on the ledger"), outcome));
+        }
+    }
     let outcome = match list(item, index, (token, uri, size), expectation, state)? {
         Err(problem) => Outcome::Undecided(problem),
         Ok(list) => judge(item, entry, &list, expectation),
     };
     Some((looked_at, outcome))
+}
+
+/// Whether a registry of the ledger may answer for an entry: those have one bit for revocation or suspension.
+fn is_of_ledger(item: &Item, entry: &Entry) -> bool {
+    let plain = match entry {
+        Entry::Bitstring(entry) => {
+            entry.size == 1 && matches!(entry.purpose.as_str(), "revocation" | "suspension")
+        }
+        Entry::Token(_) => true,
+        Entry::Wrong(_) => false,
+    };
+    plain && item.party().or_else(|| item.signer()).is_some_and(|issuer| issuer.starts_with("did:aval:"))
+}
+
+/// What a registry of the ledger says of an entry; `None` if none of the issuer's answers for the list, so that the
+/// list itself is looked at.
+fn by_ledger(item: &Item, entry: &Entry, evidence: &Evidence) -> Option<Outcome> {
+    let status = match evidence {
+        Evidence::LedgerStatus(status) => status,
+        Evidence::Unavailable(reason) => {
+            return Some(Outcome::Undecided(Problem::new("status.unavailable", reason.clone())));
+        }
+        _ => return None,
+    };
+    let own = item.party().or_else(|| item.signer()) == Some(status.owner.as_str());
+    // The entry of a token says nothing of its purpose; what it is withdrawn for, for good or for now, the list does.
+    let same_purpose = match entry {
+        Entry::Bitstring(entry) => entry.purpose == status.purpose,
+        _ => status.purpose == "revocation",
+    };
+    if !own || !same_purpose || status.bits != 1 {
+        return None;
+    }
+    Some(match (status.value, status.purpose.as_str()) {
+        (None, _) => StatusError::Range.into(),
+        (Some(0), _) => Outcome::Passed,
+        (Some(_), "suspension") => {
+            Outcome::Invalid(Problem::new("status.suspended", "the credential is suspended"))
+        }
+        (Some(_), _) => Outcome::Invalid(Problem::new("status.revoked", "the credential is revoked")),
+    })
 }
 
 /// The list under a URI, verified; `None` while it is not there.

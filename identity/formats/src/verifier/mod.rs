@@ -8,7 +8,7 @@
 //! | check | what is looked at |
 //! |---|---|
 //! | `format`, `data_model` | the secured form is well-formed, and what is in it is a credential or a presentation |
-//! | `key_control` | the signing key is in the document of the issuer (or holder), who controls it |
+//! | `key_control` | the signing key is the issuer's (or holder's) own, by its document or its certificate |
 //! | `key_purpose`, `key_now` | the document lists the key for the purpose, and it is neither expired nor revoked |
 //! | `did_active` | the issuer's DID is not deactivated |
 //! | `signature` | the signature, and what the proof says of itself: purpose, dates, challenge and domain |
@@ -38,7 +38,7 @@ mod secured;
 pub(crate) mod tests;
 
 pub use answer::{Answer, Check, Outcome, Problem, Verdict, Verified, VerifiedCredential};
-pub use evidence::{Accreditation, Evidence, Resolution, Want};
+pub use evidence::{Accreditation, Certified, Evidence, LedgerStatus, Resolution, Want};
 pub use lists::KnownList;
 pub use secured::Input;
 
@@ -101,12 +101,18 @@ pub struct Expectation {
     pub accreditation: AccreditationPolicy,
     /// Whether a credential must belong to its presenter.
     pub holder: HolderPolicy,
+    /// Keys (URLs of verification methods) that were made known as those of an issuer by other ways than its document:
+    /// issuers whose identifier resolves to nothing have no others. They count for credentials only.
+    pub issuer_keys: BTreeMap<String, Vec<String>>,
     /// Who, beside the issuer of a credential, may sign its status list.
     pub status_issuers: Vec<String>,
     /// Whether a credential without status entry is refused.
     pub status_required: bool,
     /// Fewest entries of a bitstring status list.
     pub status_entries_min: u64,
+    /// Whether revocation and suspension by an issuer on the ledger are read from its registries there, where the list
+    /// is one of them: proven, as of now, and without asking the issuer.
+    pub status_of_ledger: bool,
     /// How large and deep a secured form may be.
     pub limits: Limits,
     /// The contexts of linked data that are known; those that ship inside, if not said otherwise.
@@ -126,9 +132,11 @@ impl Expectation {
             types: Vec::new(),
             accreditation: AccreditationPolicy::default(),
             holder: HolderPolicy::default(),
+            issuer_keys: BTreeMap::new(),
             status_issuers: Vec::new(),
             status_required: false,
             status_entries_min: crate::status::ENTRIES_MIN,
+            status_of_ledger: false,
             limits: Limits::default(),
             contexts: None,
         }

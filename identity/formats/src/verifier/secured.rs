@@ -86,7 +86,12 @@ pub(super) struct Signature {
     pub(super) method: Option<String>,
     /// When it was made, in unix seconds, as far as it says.
     pub(super) signed_s: Option<i64>,
+    /// The certificates that say whose key it is, if no DID does: DER, the signer's first.
+    pub(super) chain: Option<Vec<Vec<u8>>>,
 }
+
+/// Most certificates of a chain.
+const CERTIFICATES_MAX: usize = 8;
 
 const TYPES_OF_CREDENTIALS: [&str; 2] = [DC_SD_JWT, VC_SD_JWT];
 
@@ -307,17 +312,40 @@ impl Secured {
             (_, Some(claims)) => {
                 let issued_s = jose::seconds(claims, "iat")?;
                 let signed_s = issued_s.or(jose::seconds(claims, "nbf")?);
-                Ok(vec![Signature { index: 0, method: self.key_id(), signed_s }])
+                let chain = self.certificates()?;
+                Ok(vec![Signature { index: 0, method: self.key_id(), signed_s, chain }])
             }
             (_, None) => {
                 let of = |(index, proof): (usize, Proof<'_>)| Signature {
                     index,
                     method: Some(proof.verification_method.to_owned()),
                     signed_s: proof.created_s,
+                    chain: None,
                 };
                 Ok(self.proofs()?.into_iter().enumerate().map(of).collect())
             }
         }
+    }
+
+    /// The certificates in the header of an SD-JWT VC or of a status token (RFC 7515 section 4.1.6), unless the issuer
+    /// is a DID, whose document then says which keys are its own.
+    fn certificates(&self) -> Result<Option<Vec<Vec<u8>>>, FormatError> {
+        let header = match &self.securing {
+            Securing::Jwt(jwt) => jwt.header(),
+            Securing::SdJwt(sd_jwt) => sd_jwt.jwt().header(),
+            Securing::Proofs | Securing::Cose(_) | Securing::Nothing => return Ok(None),
+        };
+        let of_did = self.party(false).is_some_and(|issuer| issuer.starts_with("did:"));
+        let Some(chain) = header.get("x5c").filter(|_| self.model != Model::Vcdm && !of_did) else {
+            return Ok(None);
+        };
+        let malformed = || FormatError::malformed("x5c", "not a list of certificates");
+        let chain = chain.as_array().filter(|chain| (1..=CERTIFICATES_MAX).contains(&chain.len()));
+        let decode = |one: &Value| {
+            let decoded = base64::engine::general_purpose::STANDARD.decode(one.as_str().unwrap_or_default());
+            decoded.ok().filter(|der| !der.is_empty()).ok_or_else(malformed)
+        };
+        chain.ok_or_else(malformed)?.iter().map(decode).collect::<Result<_, _>>().map(Some)
     }
 
     /// Verifies one of the signatures with a key.

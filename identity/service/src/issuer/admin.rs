@@ -232,7 +232,7 @@ pub fn router(issuer: Arc<Issuer>, token: &str) -> Router {
     let described = axum::routing::get(move || async move { Json((*described).clone()) });
     let router = router
         .route("/openapi.json", described)
-        .route_layer(middleware::from_fn_with_state(office.clone(), access::authenticate))
+        .route_layer(middleware::from_fn_with_state(office.gate().clone(), access::authenticate))
         .with_state(office)
         // The page is the same for everybody and holds nothing; what it calls wants a token.
         .merge(swagger::router(document));
@@ -440,7 +440,9 @@ async fn reissue(
 ) -> Result<Json<NewOffer>, Problem> {
     let request: ReissueRequest = read_json(&headers, body, BODY_BYTES_MAX)?;
     if request.revoke && operator.role != Role::Admin {
-        return Err(access::deny(&office, &operator.name, "reissue with revocation", operator.role).await);
+        return Err(
+            access::deny(office.gate(), &operator.name, "reissue with revocation", operator.role).await
+        );
     }
     let missing = || Problem::not_found("no credential was issued under this id");
     let row = office.issuer.records().issuance(&id).await?.ok_or_else(missing)?;

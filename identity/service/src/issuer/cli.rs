@@ -4,13 +4,13 @@
 use super::config::{Config, CredentialConfig, Home, KeysConfig, RegistryConfig};
 use super::instance::{self, InstanceConfig};
 use super::service;
-use crate::clock::now_s;
 use crate::fault::Fault;
 use crate::home::write_new;
 use crate::keys::file::{Asked, Sealing, Source};
 use crate::keys::module::ModuleConfig;
+use crate::operators::{self, Change};
 use crate::remote::{self, Call};
-use crate::storage::{Entry, OperatorRow, Records, Role};
+use crate::storage::Role;
 use aval_codec::b64u;
 use aval_did::key::Algorithm;
 use clap::{Args, Subcommand};
@@ -21,8 +21,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use uuid::Uuid;
 
-/// The longest name of an operator.
-const NAME_LENGTH_MAX: usize = 64;
+/// What operators of an issuer may be.
+const ROLES: [Role; 4] = [Role::Viewer, Role::Issuer, Role::Revoker, Role::Admin];
 /// What is left of a registry's name when `-hold` is put behind it.
 const REGISTRY_STEM_MAX: usize = 27;
 
@@ -377,55 +377,15 @@ fn print(value: &impl serde::Serialize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Works on the records themselves, so that the first operator needs no other.
 fn operator(command: OperatorCommand) -> Result<(), Fault> {
-    let (OperatorCommand::Add { home, .. }
-    | OperatorCommand::List { home }
-    | OperatorCommand::Remove { home, .. }) = &command;
-    let home = Home(home.home.clone());
+    let (home, change) = match command {
+        OperatorCommand::Add { home, name, role } => (home, Change::Add { name, role }),
+        OperatorCommand::List { home } => (home, Change::List),
+        OperatorCommand::Remove { home, name } => (home, Change::Remove { name }),
+    };
+    let home = Home(home.home);
     let config = Config::read(&home)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Fault::failed(format!("the program cannot start: {error}")))?;
-    runtime.block_on(async {
-        let records = service::open_records(&config, &home).await?;
-        let done = change_operators(&records, command).await;
-        records.close().await;
-        done
-    })
-}
-
-async fn change_operators(records: &Records, command: OperatorCommand) -> Result<(), Fault> {
-    match command {
-        OperatorCommand::Add { name, role, .. } => {
-            if name.is_empty() || name.len() > NAME_LENGTH_MAX || name.chars().any(char::is_control) {
-                return Err(Fault::usage(format!("a name has 1 to {NAME_LENGTH_MAX} visible characters")));
-            }
-            let bytes: [u8; 32] = rand::rng().random();
-            let token = b64u::encode(bytes);
-            let row = OperatorRow { id: Uuid::new_v4().to_string(), name, role, created_s: now_s() };
-            let entry = Entry::of("command", "operator.created", &row.name, row.created_s);
-            if !records.add_operator(&row, &token, &entry).await? {
-                return Err(Fault::failed(format!("there is an operator {}: remove them first", row.name)));
-            }
-            print(&serde_json::json!({ "name": row.name, "role": row.role, "token": token }))
-        }
-        OperatorCommand::List { .. } => {
-            let rows = records.operators().await?;
-            let shown = rows.iter().map(
-                |row| serde_json::json!({ "name": row.name, "role": row.role, "createdS": row.created_s }),
-            );
-            print(&shown.collect::<Vec<_>>())
-        }
-        OperatorCommand::Remove { name, .. } => {
-            let entry = Entry::of("command", "operator.removed", &name, now_s());
-            match records.remove_operator(&name, &entry).await? {
-                true => Ok(()),
-                false => Err(Fault::not_found(format!("there is no operator {name}"))),
-            }
-        }
-    }
+    operators::run(config.database.as_deref(), &home.records(), &ROLES, change)
 }
 
 /// Reads and checks everything before it writes anything.
@@ -447,9 +407,9 @@ fn init(args: InitArgs) -> Result<(), Fault> {
         keys: KeysConfig {
             sealed: !args.plain_keys,
             passphrase_file: args.passphrase_file,
-            certificates: certificates(&args.certificates)?,
             module: module(args.pkcs11)?,
         },
+        certificates: certificates(&args.certificates)?,
     };
     config.validate().map_err(Fault::usage)?;
     aval_client::NodeClient::new(&config.node, &aval_client::ClientOptions::default())

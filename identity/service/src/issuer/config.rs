@@ -17,10 +17,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is missing when a home folder has no configuration.
 const INIT_FIRST: &str = "run `aval-identityd issuer init` first, or give the right --home";
+/// The key file of a home folder, as plain text and under a passphrase.
+const PLAIN_KEYS: &str = "keys.json";
+const SEALED_KEYS: &str = "keys.sealed";
 /// The longest validity of a credential; renewal is what shows that a membership goes on.
 const VALIDITY_DAYS_MAX: u32 = 3_650;
 /// The longest life of an offer.
@@ -49,6 +52,9 @@ pub struct Config {
     /// How the private keys are kept.
     #[serde(default)]
     pub keys: KeysConfig,
+    /// Files with the certificates of keys (PEM, the key's own first), by the key's name without its `#`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, PathBuf>,
 }
 
 /// Shows no connection string: it may hold a password.
@@ -68,12 +74,22 @@ pub struct KeysConfig {
     /// The file with the passphrase; without one it is asked for. Implies that they are sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase_file: Option<PathBuf>,
-    /// Files with the certificates of keys (PEM, the key's own first), by the key's name without its `#`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub certificates: BTreeMap<String, PathBuf>,
     /// The PKCS#11 module, if private keys are in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<ModuleConfig>,
+}
+
+impl KeysConfig {
+    /// Where the private keys of a home folder are.
+    pub fn source(&self, folder: &Path) -> Source {
+        let sealing = match &self.passphrase_file {
+            Some(file) => Sealing::File(file.clone()),
+            None if self.sealed => Sealing::Asked(Asked::default()),
+            None => Sealing::Plain,
+        };
+        let path = folder.join(if matches!(sealing, Sealing::Plain) { PLAIN_KEYS } else { SEALED_KEYS });
+        Source { path, sealing, module: self.module.clone() }
+    }
 }
 
 /// A status registry that the issuer owns on the ledger.
@@ -220,13 +236,7 @@ impl Config {
 
     /// Where the private keys are.
     pub fn key_source(&self, home: &Home) -> Source {
-        let sealing = match &self.keys.passphrase_file {
-            Some(file) => Sealing::File(file.clone()),
-            None if self.keys.sealed => Sealing::Asked(Asked::default()),
-            None => Sealing::Plain,
-        };
-        let path = if matches!(sealing, Sealing::Plain) { home.keys() } else { home.sealed_keys() };
-        Source { path, sealing, module: self.keys.module.clone() }
+        self.keys.source(&home.0)
     }
 
     /// Where instances are, protected as the keys are: by the passphrase that `keys` has asked for.
@@ -255,12 +265,12 @@ impl Home {
 
     /// The issuer's DID and private keys, as plain text.
     pub fn keys(&self) -> PathBuf {
-        self.0.join("keys.json")
+        self.0.join(PLAIN_KEYS)
     }
 
     /// The issuer's DID and private keys, under a passphrase.
     pub fn sealed_keys(&self) -> PathBuf {
-        self.0.join("keys.sealed")
+        self.0.join(SEALED_KEYS)
     }
 
     /// Further issuers of the VC-API, kept as the keys are.

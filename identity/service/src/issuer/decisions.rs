@@ -326,7 +326,7 @@ impl Issuer {
         let key = self.key_of(&kind)?;
         kind.check(key.algorithm())?;
         if kind.options.certified && self.keys.certificates(key.method()).is_none() {
-            return Err(Problem::invalid("certified: config.json has no `keys.certificates` for this key"));
+            return Err(Problem::invalid("certified: config.json has no `certificates` for this key"));
         }
         let asked = key.clone();
         blocking(&self.ledger, move |ledger| ledger.check_key(&asked)).await?;

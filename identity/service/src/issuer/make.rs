@@ -136,7 +136,8 @@ impl Making<'_> {
         let mut header = key_id_header(self.key.id());
         if self.kind.options.certified {
             let chain = self.keys.certificates(self.key.method());
-            let chain = chain.ok_or("there are no certificates for this key: see `keys.certificates`")?;
+            let chain =
+                chain.ok_or("there are no certificates for this key: see `certificates` in config.json")?;
             let chain: Vec<Value> = chain.iter().map(|der| STANDARD.encode(der).into()).collect();
             header.insert("x5c".to_owned(), chain.into());
         }

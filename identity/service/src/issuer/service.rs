@@ -4,6 +4,7 @@ use super::config::{Config, Home};
 use super::decisions::{Issuer, prepare_ledger};
 use super::ledger::Ledger;
 use super::{admin, instance, public};
+use crate::certificates::{CHAIN_MAX, certificates};
 use crate::clock::now_s;
 use crate::fault::Fault;
 use crate::keys::IssuerKeys;
@@ -58,11 +59,11 @@ pub fn start(home: &Home, exit_with_parent: bool) -> Result<(), Fault> {
 
 /// Gives keys the certificates that a configuration names.
 fn certify(config: &Config, keys: &IssuerKeys) -> Result<(), Fault> {
-    for (name, path) in &config.keys.certificates {
+    for (name, path) in &config.certificates {
         let text = std::fs::read_to_string(path)
-            .map_err(|error| Fault::of_file(path, &error, "`keys.certificates` in config.json names it"))?;
-        let chain = aval_openid::x509::from_pem(&text)
-            .map_err(|error| Fault::failed(format!("{}: {error}", path.display())))?;
+            .map_err(|error| Fault::of_file(path, &error, "`certificates` in config.json names it"))?;
+        let chain = certificates(&text, CHAIN_MAX)
+            .map_err(|reason| Fault::failed(format!("{}: {reason}", path.display())))?;
         keys.certify(&format!("#{name}"), chain)?;
     }
     Ok(())
@@ -70,10 +71,7 @@ fn certify(config: &Config, keys: &IssuerKeys) -> Result<(), Fault> {
 
 /// The records that a configuration names.
 pub async fn open_records(config: &Config, home: &Home) -> Result<Records, Fault> {
-    match &config.database {
-        Some(url) => Records::connect(url).await,
-        None => Records::open(&home.records()).await,
-    }
+    Records::open_any(config.database.as_deref(), &home.records()).await
 }
 
 /// Serves both sides until `stopped`, then closes the records.

@@ -118,6 +118,8 @@ fn long_enough(text: Zeroizing<String>) -> Result<Zeroizing<String>, Fault> {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyFile {
+    /// Whose the keys are; none where a certificate says it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     did: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     active: Option<String>,
@@ -164,7 +166,9 @@ impl KeyFile {
         // The reader's own message could quote a value, and values are secrets here.
         let file: Self = serde_json::from_str(text)
             .map_err(|error| format!("line {}, column {} does not fit", error.line(), error.column()))?;
-        file.did()?;
+        if !file.did.is_empty() {
+            file.did()?;
+        }
         if file.document_keys.is_empty() {
             return Err("`documentKeys` is empty".to_owned());
         }
@@ -191,6 +195,18 @@ impl KeyFile {
         let active = self.active.as_ref().or(self.document_keys.keys().next());
         let active = active.ok_or("`documentKeys` is empty")?;
         IssuerKeys::several(did, keys, active).ok_or_else(|| "`active` names no key".to_owned())
+    }
+
+    /// The active key, whoever's it is.
+    fn signer(
+        &self,
+        module: &mut dyn FnMut() -> Result<Module, String>,
+    ) -> Result<Box<dyn Signer + Send + Sync>, String> {
+        let secret = match &self.active {
+            Some(active) => self.document_keys.get(active),
+            None => self.document_keys.values().next(),
+        };
+        secret.ok_or("`documentKeys` is empty")?.signer(module)
     }
 
     /// Adds a key under the next free name.
@@ -303,7 +319,7 @@ impl Source {
     }
 
     fn unusable(&self, reason: &str) -> Fault {
-        Fault::failed(format!("{} is not an issuer's key file: {reason}", self.path.display()))
+        Fault::failed(format!("{} is not a key file: {reason}", self.path.display()))
     }
 
     fn module(&self) -> Result<Module, String> {
@@ -320,6 +336,11 @@ impl Source {
             None => self.module().inspect(|opened| module = Some(opened.clone())),
         };
         self.parse()?.keys(&mut open).map_err(|reason| self.unusable(&reason))
+    }
+
+    /// Reads the active key alone, of a file that need not say whose it is.
+    pub fn read_signer(&self) -> Result<Box<dyn Signer + Send + Sync>, Fault> {
+        self.parse()?.signer(&mut || self.module()).map_err(|reason| self.unusable(&reason))
     }
 
     /// Makes a key and adds it to the file; in the module, if it shall never leave that.

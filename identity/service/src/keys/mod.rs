@@ -143,8 +143,8 @@ impl IssuerKeys {
         let key = self.named(method);
         let key =
             key.ok_or_else(|| Fault::failed(format!("there are certificates for {method}, and no key")))?;
-        let certified = chain.first().and_then(|leaf| aval_openid::x509::leaf_key(leaf).ok());
-        if certified != Some(key.public) {
+        let certified = chain.first().and_then(|leaf| aval_openid::x509::leaf(leaf).ok());
+        if certified.map(|certified| certified.key) != Some(key.public) {
             return Err(Fault::failed(format!("the first certificate for {method} is not one of that key")));
         }
         self.certificates.write().unwrap_or_else(PoisonError::into_inner).insert(method.to_owned(), chain);

@@ -141,6 +141,14 @@ impl Records {
         Ok(Self { pool, begin: "BEGIN" })
     }
 
+    /// Connects to the PostgreSQL database of a configuration, or opens the SQLite file where it names none.
+    pub async fn open_any(database: Option<&str>, file: &Path) -> Result<Self, Fault> {
+        match database {
+            Some(url) => Self::connect(url).await,
+            None => Self::open(file).await,
+        }
+    }
+
     /// Writes everything down and closes the connections.
     pub async fn close(&self) {
         self.pool.close().await;

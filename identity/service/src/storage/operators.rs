@@ -17,6 +17,8 @@ pub enum Role {
     Issuer,
     /// Revokes, suspends and lifts suspensions.
     Revoker,
+    /// At a verifier: verifies, asks holders for presentations, and learns what came of it.
+    Verifier,
     /// Everything, also templates, operators and the audit log.
     Admin,
 }
@@ -33,6 +35,7 @@ impl Role {
             Self::Viewer => "viewer",
             Self::Issuer => "issuer",
             Self::Revoker => "revoker",
+            Self::Verifier => "verifier",
             Self::Admin => "admin",
         }
     }
@@ -42,10 +45,10 @@ impl FromStr for Role {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Viewer, Self::Issuer, Self::Revoker, Self::Admin]
+        [Self::Viewer, Self::Issuer, Self::Revoker, Self::Verifier, Self::Admin]
             .into_iter()
             .find(|role| role.name() == text)
-            .ok_or_else(|| format!("{text} is no role: viewer, issuer, revoker or admin"))
+            .ok_or_else(|| format!("{text} is no role: viewer, issuer, revoker, verifier or admin"))
     }
 }
 

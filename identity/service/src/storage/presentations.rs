@@ -41,6 +41,19 @@ impl Records {
         Ok(moved.rows_affected() == 1)
     }
 
+    /// How many questions are open.
+    pub async fn open_presentations(&self, now_s: i64) -> Result<i64, RecordsError> {
+        let query = sqlx::query_scalar("SELECT COUNT(*) FROM presentations WHERE expires_s > $1").bind(now_s);
+        Ok(query.fetch_one(&self.pool).await?)
+    }
+
+    /// Removes a question with what came of it. False if there is none.
+    pub async fn remove_presentation(&self, id: &str) -> Result<bool, RecordsError> {
+        let removed =
+            sqlx::query("DELETE FROM presentations WHERE id = $1").bind(id).execute(&self.pool).await?;
+        Ok(removed.rows_affected() == 1)
+    }
+
     /// Forgets questions whose outcome nobody fetched in time, with the claims in it.
     pub async fn forget_presentations(&self, now_s: i64) -> Result<(), RecordsError> {
         sqlx::query("DELETE FROM presentations WHERE expires_s <= $1")

@@ -2,14 +2,15 @@
 //!
 //! The protocol's rules are `aval-openid`'s. Here its sessions meet the records, where one answer of several wins, and
 //! a [`Judge`], which decides about each presentation. What the judge could not find out is an outcome of its own, and
-//! never a yes.
+//! never a yes. An outcome holds claims: it is kept for a day, or until the relying party removes it.
 
 use crate::clock::now_s;
-use crate::layers::InForm;
+use crate::layers::{InForm, has_media_type};
 use crate::problem::Problem;
 use crate::storage::{Records, RecordsError};
 use aval_codec::{Json as Strict, b64u};
 use aval_did::key::Signer;
+use aval_formats::json::{self as strict, Limits};
 use aval_openid::http::{FORM, JSON};
 use aval_openid::jwe::DecryptionKey;
 use aval_openid::jwt::KeyName;
@@ -21,18 +22,25 @@ use aval_openid::vp::{
 };
 use aval_openid::{ErrorResponse, UrlPolicy};
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, JsonRejection};
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query as Parameters, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures::stream;
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// How long a question is open, where the relying party does not say.
 const LIFE_S: i64 = 300;
@@ -42,6 +50,14 @@ const LIFE_MAX_S: i64 = 3600;
 const WAIT_MAX_S: u64 = 25;
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// The longest that a stream of events lasts; who listens comes back, as browsers do by themselves.
+const EVENTS_MAX: Duration = Duration::from_secs(100);
+/// How long an answer that came in time is judged at most, in seconds.
+const JUDGED_S: i64 = 120;
+/// Questions that may be open at a time, on all instances.
+const OPEN_MAX: i64 = 10_000;
+/// The longest name that wallets are to show.
+const NAME_LENGTH_MAX: usize = 256;
 /// How often a step is tried again when another request was faster.
 const RACES_MAX: usize = 4;
 
@@ -100,6 +116,8 @@ pub struct Case<'a> {
     pub nonce: &'a str,
     /// Whom it must be made for.
     pub audience: &'a str,
+    /// Whether the holder must prove possession of a key.
+    pub holder_binding: bool,
     /// The time, Unix seconds.
     pub now_s: i64,
 }
@@ -147,13 +165,17 @@ pub struct Presentations {
 }
 
 /// A question of a relying party.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewPresentation {
-    /// The query (DCQL).
+    /// The query (DCQL, OpenID4VP 1.0 section 6).
+    #[schema(value_type = Object, example = json!({"credentials": [{
+        "id": "diploma", "format": "vc+sd-jwt", "meta": {"type_values": [["Diploma"]]},
+        "claims": [{"path": ["credentialSubject", "name"]}]}]}))]
     pub query: Value,
     /// What the user is to agree to: objects with `type`, `credential_ids` and what belongs to the type.
     #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
     pub transaction_data: Vec<Map<String, Value>>,
     /// Whether the answer travels encrypted; it does, if nothing is said.
     pub encrypted: Option<bool>,
@@ -161,12 +183,12 @@ pub struct NewPresentation {
     pub redirect_uri: Option<String>,
     /// The name that wallets show.
     pub client_name: Option<String>,
-    /// How long the question is open, in seconds.
+    /// How long the question is open, in seconds: 300 if nothing is said, at most 3,600.
     pub life_s: Option<i64>,
 }
 
 /// A question that is open.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenPresentation {
     /// Its name.
@@ -177,10 +199,14 @@ pub struct OpenPresentation {
     pub expires_s: i64,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// How an outcome is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Fetch {
+    /// The code with which the user's browser came back, if the question has a `redirectUri`.
     response_code: Option<String>,
+    /// How long the answer may wait for the outcome, in seconds, at most 25.
     wait_s: Option<u64>,
 }
 
@@ -199,20 +225,41 @@ pub fn wallet_router(presentations: Arc<Presentations>, path: &str) -> Router {
         .with_state(presentations)
 }
 
-/// What relying parties see. Whoever mounts it puts it behind their authentication.
+/// What relying parties see, with its description. Whoever mounts it puts it behind their authentication.
+pub fn relying_party_routes() -> OpenApiRouter<Arc<Presentations>> {
+    OpenApiRouter::new().routes(routes!(create)).routes(routes!(outcome, forget)).routes(routes!(events))
+}
+
+/// [`relying_party_routes`] without the description.
 pub fn relying_party_router(presentations: Arc<Presentations>) -> Router {
-    Router::new()
-        .route("/v1/presentations", post(create))
-        .route("/v1/presentations/{id}", get(outcome))
-        .with_state(presentations)
+    relying_party_routes().split_for_parts().0.with_state(presentations)
 }
 
 type Shared = State<Arc<Presentations>>;
+type Body = Result<Bytes, BytesRejection>;
 
-async fn create(State(service): Shared, body: Result<Json<NewPresentation>, JsonRejection>) -> Response {
-    let Json(asked) = match body {
-        Ok(body) => body,
-        Err(rejection) => return Problem::invalid(rejection.body_text()).into_response(),
+/// Ask holders of credentials
+///
+/// The answer has a link, which wallets take as a link or a QR code. The wallet gets a signed request from this
+/// verifier and posts what its user agreed to; whoever asked learns what came of it under the `id`.
+///
+/// Role: verifier.
+#[utoipa::path(
+    post, path = "/v1/presentations", tag = "ask", security(("token" = [])), request_body = NewPresentation,
+    responses(
+        (status = 201, description = "The question is open", body = OpenPresentation),
+        (status = 401, description = "The token is missing or wrong", body = Problem),
+        (status = 403, description = "The operator's role does not allow it", body = Problem),
+        (status = 413, description = "The body is too large", body = Problem),
+        (status = 415, description = "The body is not application/json", body = Problem),
+        (status = 422, description = "It is no question that wallets would take", body = Problem),
+        (status = 503, description = "Too many questions are open", body = Problem),
+    )
+)]
+async fn create(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
+    let asked = match read(&headers, body) {
+        Ok(asked) => asked,
+        Err(problem) => return problem.into_response(),
     };
     match service.ask(asked).await {
         Ok(open) => (StatusCode::CREATED, Json(open)).into_response(),
@@ -220,25 +267,56 @@ async fn create(State(service): Shared, body: Result<Json<NewPresentation>, Json
     }
 }
 
+/// Reads a question by the strict rules: a member that occurs twice could mean something else to somebody else.
+fn read(headers: &HeaderMap, body: Body) -> Result<NewPresentation, Problem> {
+    if !has_media_type(headers, JSON) {
+        return Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    let body = body.map_err(|rejection| Problem::of_status(rejection.status()))?;
+    let members = strict::parse_object(&body, "question", Limits::default());
+    let members = members.map_err(|error| Problem::invalid(error.to_string()))?;
+    serde_json::from_value(Value::Object(members)).map_err(|error| Problem::invalid(error.to_string()))
+}
+
+fn missing() -> Problem {
+    Problem::not_found("there is no presentation of this name")
+}
+
+/// What came of a question
+///
+/// `state` is `waiting`, `fetched` (a wallet has the request), `answered`, `concluded` or `expired`. Once concluded,
+/// `conclusion.outcome` is `verified`, `rejected`, `undecided` (it could not be checked: neither yes nor no) or
+/// `declined` by the wallet. Only what was verified is shown, with its claims.
+///
+/// Role: verifier.
+#[utoipa::path(
+    get, path = "/v1/presentations/{id}", tag = "ask", security(("token" = [])),
+    params(("id" = String, Path, description = "The question"), Fetch),
+    responses(
+        (status = 200, description = "`id`, `state`, `conclusion`", body = Object),
+        (status = 401, description = "The token is missing or wrong", body = Problem),
+        (status = 403, description = "The response code is missing or wrong", body = Problem),
+        (status = 404, description = "There is no such question", body = Problem),
+    )
+)]
 async fn outcome(
     State(service): Shared,
     Path(id): Path<String>,
     Parameters(fetch): Parameters<Fetch>,
 ) -> Response {
     let wait = Duration::from_secs(fetch.wait_s.unwrap_or_default().min(WAIT_MAX_S));
-    let until = tokio::time::Instant::now() + wait;
+    let until = Instant::now() + wait;
     loop {
         let session = match service.read(&id).await {
             Ok(Some((_, session))) => session,
-            Ok(None) => return Problem::not_found("there is no presentation of this name").into_response(),
+            Ok(None) => return missing().into_response(),
             Err(error) => return Problem::internal(&error).into_response(),
         };
-        if session.state() != SessionState::Concluded && tokio::time::Instant::now() < until {
+        let state = state_of(&session);
+        if !is_last(state) && Instant::now() < until {
             tokio::time::sleep(LOOK_EVERY).await;
             continue;
         }
-        let expired = session.state() != SessionState::Concluded && session.expires_s() <= now_s();
-        let state = if expired { json!("expired") } else { json!(session.state()) };
         return match session.result(fetch.response_code.as_deref()) {
             Ok(conclusion) => {
                 Json(json!({"id": id, "state": state, "conclusion": conclusion})).into_response()
@@ -252,12 +330,106 @@ async fn outcome(
     }
 }
 
+/// Remove a question and what came of it
+///
+/// A wallet that comes later finds nothing. Role: verifier.
+#[utoipa::path(
+    delete, path = "/v1/presentations/{id}", tag = "ask", security(("token" = [])),
+    params(("id" = String, Path, description = "The question")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 401, description = "The token is missing or wrong", body = Problem),
+        (status = 404, description = "There is no such question", body = Problem),
+    )
+)]
+async fn forget(State(service): Shared, Path(id): Path<String>) -> Response {
+    match service.records.remove_presentation(&id).await {
+        Ok(true) => StatusCode::NO_CONTENT.into_response(),
+        Ok(false) => missing().into_response(),
+        Err(error) => Problem::internal(&error).into_response(),
+    }
+}
+
+/// Follow a question
+///
+/// Server-sent events named `state`, each with `{"id", "state"}` and no claim; the stream ends with the question. The
+/// outcome itself is then asked for. Role: verifier.
+#[utoipa::path(
+    get, path = "/v1/presentations/{id}/events", tag = "ask", security(("token" = [])),
+    params(("id" = String, Path, description = "The question")),
+    responses(
+        (status = 200, description = "Events", content_type = "text/event-stream", body = String),
+        (status = 401, description = "The token is missing or wrong", body = Problem),
+        (status = 404, description = "There is no such question", body = Problem),
+    )
+)]
+async fn events(State(service): Shared, Path(id): Path<String>) -> Response {
+    match service.read(&id).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return missing().into_response(),
+        Err(error) => return Problem::internal(&error).into_response(),
+    }
+    let until = Instant::now() + EVENTS_MAX;
+    let begin = (service, id, None::<&'static str>);
+    let changes = stream::unfold(begin, move |(service, id, mut told)| async move {
+        loop {
+            if told.is_some_and(is_last) || Instant::now() >= until {
+                return None;
+            }
+            // One that was removed has nothing more to tell, and one that cannot be read is asked for again.
+            let session = service.read(&id).await.ok()?.map(|(_, session)| session)?;
+            let state = state_of(&session);
+            if told != Some(state) {
+                told = Some(state);
+                let event =
+                    Event::default().event("state").data(json!({"id": id, "state": state}).to_string());
+                return Some((Ok::<_, Infallible>(event), (service, id, told)));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    });
+    Sse::new(changes).keep_alive(KeepAlive::default()).into_response()
+}
+
+/// Where a question stands, in a word.
+fn state_of(session: &Session) -> &'static str {
+    let late_s = now_s().saturating_sub(session.expires_s());
+    match session.state() {
+        SessionState::Concluded => "concluded",
+        SessionState::Answered if late_s < JUDGED_S => "answered",
+        _ if late_s >= 0 => "expired",
+        // A service that ended while it judged does not come back to it.
+        SessionState::Answered => "answered",
+        SessionState::Waiting => "waiting",
+        SessionState::Fetched => "fetched",
+    }
+}
+
+/// Whether nothing comes after this.
+fn is_last(state: &str) -> bool {
+    matches!(state, "concluded" | "expired")
+}
+
 fn refuse(error: &ErrorResponse) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = [(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, "no-store")];
     let mut response = (status, headers, error.body()).into_response();
     response.extensions_mut().insert(InForm);
     response
+}
+
+/// An error that no handler made, in the words of the specifications.
+pub fn error_of_status(status: StatusCode) -> Response {
+    let (error, description) = match status {
+        StatusCode::NOT_FOUND => ("invalid_request", "there is nothing here"),
+        StatusCode::METHOD_NOT_ALLOWED => ("invalid_request", "this endpoint does not take this method"),
+        StatusCode::REQUEST_TIMEOUT => ("invalid_request", "the request took too long"),
+        StatusCode::PAYLOAD_TOO_LARGE => ("invalid_request", "the request is too large"),
+        StatusCode::SERVICE_UNAVAILABLE => ("temporarily_unavailable", "try again later"),
+        status if status.is_server_error() => ("server_error", "the service failed"),
+        _ => ("invalid_request", "the request cannot be read"),
+    };
+    refuse(&ErrorResponse { status: status.as_u16(), error, description })
 }
 
 fn failed(reason: &dyn std::fmt::Display) -> ErrorResponse {
@@ -281,7 +453,7 @@ async fn object_for_wallet(
     State(service): Shared,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Response {
     let nonce = form_of(&headers, body).and_then(|form| wallet_nonce(&form));
     match nonce {
@@ -290,12 +462,7 @@ async fn object_for_wallet(
     }
 }
 
-async fn answer(
-    State(service): Shared,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+async fn answer(State(service): Shared, Path(id): Path<String>, headers: HeaderMap, body: Body) -> Response {
     let outcome = match form_of(&headers, body) {
         Ok(form) => service.answer(&id, &form).await,
         Err(error) => Err(error),
@@ -309,8 +476,8 @@ async fn answer(
     }
 }
 
-fn form_of(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, ErrorResponse> {
-    if !crate::layers::has_media_type(headers, FORM) {
+fn form_of(headers: &HeaderMap, body: Body) -> Result<Bytes, ErrorResponse> {
+    if !has_media_type(headers, FORM) {
         return Err(ErrorResponse::invalid_request("the body is not a form"));
     }
     body.map_err(|rejection| {
@@ -336,6 +503,19 @@ impl Presentations {
         let life_s = asked.life_s.unwrap_or(LIFE_S);
         if !(1..=LIFE_MAX_S).contains(&life_s) {
             return Err(Problem::invalid(format!("lifeS must be between 1 and {LIFE_MAX_S}")));
+        }
+        if asked.client_name.as_ref().is_some_and(|name| name.len() > NAME_LENGTH_MAX) {
+            return Err(Problem::invalid(format!("clientName has at most {NAME_LENGTH_MAX} bytes")));
+        }
+        if self.records.open_presentations(now_s()).await? >= OPEN_MAX {
+            let detail = "try again when some of them are answered or have expired";
+            let title = "Too many questions are open";
+            return Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "presentation.too_many",
+                title,
+                detail,
+            ));
         }
         let name = asked.client_name.map(|name| ("client_name".to_owned(), Strict::String(name)));
         let draft = SessionDraft {
@@ -367,8 +547,9 @@ impl Presentations {
 
     async fn read(&self, id: &str) -> Result<Option<(String, Session)>, RecordsError> {
         let Some(text) = self.records.presentation(id).await? else { return Ok(None) };
-        let session =
-            serde_json::from_str(&text).map_err(|error| RecordsError::NotMade(error.to_string()))?;
+        // What the reader says could quote a claim.
+        let unreadable = |_| RecordsError::NotMade("a kept presentation cannot be read".to_owned());
+        let session = serde_json::from_str(&text).map_err(unreadable)?;
         Ok(Some((text, session)))
     }
 
@@ -409,7 +590,8 @@ impl Presentations {
         let (service, judged) = (self.clone(), session.clone());
         let conclusion = tokio::task::spawn_blocking(move || service.conclude(&judged, &all)).await;
         let conclusion = conclusion.unwrap_or_else(|error| {
-            tracing::error!(%error, "the judge failed");
+            // The words of a panic could quote a claim.
+            tracing::error!(panicked = error.is_panic(), "the judge failed");
             Conclusion::Undecided { result: json!({"reason": "the service failed"}) }
         });
         let (_, session) = self
@@ -430,9 +612,11 @@ impl Presentations {
         for (id, presentation) in
             all.iter().flat_map(|(id, list)| list.iter().map(move |one| (id.as_str(), one)))
         {
-            let format = query.credential(id).map(|asked| asked.format.as_str()).unwrap_or_default();
+            let asked = query.credential(id);
+            let format = asked.map(|asked| asked.format.as_str()).unwrap_or_default();
             let case = Case {
                 format,
+                holder_binding: asked.is_none_or(|asked| asked.require_cryptographic_holder_binding),
                 presentation,
                 nonce: session.nonce(),
                 audience: session.audience(),

@@ -1,33 +1,36 @@
-//! The HTTP side: the VC-API of a verifier, its description and page, health and metrics.
+//! The HTTP side: the VC-API of a verifier and sessions for relying parties, their description and page, health and
+//! metrics; and the side of wallets.
 //!
 //! Answers about a credential or presentation are in the form of VCALM 1.0, all other errors are problem details. What
 //! was presented is neither kept nor logged.
 
 use super::config::Config;
+use super::judge::StrictJudge;
+use super::metrics::Counters;
+use super::presentations::{self, Identity, Presentations};
 use super::sources::{Sources, expectation, limits};
+use crate::access::{self, Gate};
 use crate::clock::now_s;
 use crate::layers::{self, InForm, Side, has_media_type};
 use crate::metrics::{self, Metrics};
 use crate::problem::Problem;
+use crate::storage::Records;
 use crate::swagger;
+use aval_did::key::Signer;
 use aval_formats::vc_api::{Reply, RequestError, VerifyRequest};
 use aval_formats::verifier::Expectation;
-use aval_openid::vci::token::bearer_token;
+use aval_openid::UrlPolicy;
+use aval_openid::vp::verifier::ANSWER_BYTES_MAX;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::time::Duration;
-use subtle::ConstantTimeEq as _;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -41,8 +44,11 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[openapi(
     info(
         title = "aval-identityd: verifier",
-        description = "The VC-API of a verifier (VCALM 1.0). Unless the verifier is open, requests want \
-                       `Authorization: Bearer <token>`; the token is in the file `token` of the home folder.",
+        description = "The VC-API of a verifier (VCALM 1.0), and questions to wallets over OpenID4VP 1.0. Requests \
+                       want `Authorization: Bearer <token>` with the token of an operator, made by \
+                       `aval-identityd verifier operator add`, or that in the file `token` of the home folder. \
+                       Roles: verifier verifies and asks, viewer sees metrics, admin does everything. A verifier that \
+                       was made with `--open` verifies for anybody; questions to wallets want a token all the same.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     servers((url = "/", description = "The verifier's listener")),
@@ -61,77 +67,94 @@ impl utoipa::Modify for Security {
     }
 }
 
-/// Labels of a verification.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    /// `credential` or `presentation`.
-    kind: &'static str,
-    /// `verified`, `invalid` or `undecided`.
-    outcome: &'static str,
-}
-
-/// What the verifier counts beside requests.
-#[derive(Debug, Default)]
-struct Counters {
-    verifications: Family<OutcomeLabels, Counter>,
-}
-
-impl Counters {
-    fn register(registry: &mut Registry) -> Self {
-        let counters = Self::default();
-        registry.register("verifications", "What was verified, by outcome", counters.verifications.clone());
-        counters
-    }
-}
-
 /// What the routes share.
 #[derive(Clone)]
 pub struct Public {
     sources: Arc<Sources>,
     expected: Expectation,
-    token: Option<Arc<str>>,
+    open: bool,
+    gate: Gate,
+    records: Records,
     metrics: Arc<Metrics>,
     counters: Arc<Counters>,
+    wallets: Option<Wallets>,
+}
+
+/// What wallets are asked with.
+#[derive(Clone)]
+struct Wallets {
+    presentations: Arc<Presentations>,
+    path: String,
 }
 
 impl Public {
-    /// The side of a configuration. Without a token anybody may ask.
-    pub fn new(sources: Sources, config: &Config, token: Option<&str>) -> Self {
+    /// The side of a configuration, with the token of the home folder and, if wallets are asked, who asks.
+    pub fn new(
+        sources: Arc<Sources>,
+        records: Records,
+        config: &Config,
+        token: &str,
+        identity: Option<(Identity, Arc<dyn Signer + Send + Sync>)>,
+    ) -> Self {
         let (metrics, counters) = Metrics::new("aval_verifier", Counters::register);
+        let counters = Arc::new(counters);
         let expected = Expectation {
             accreditation: config.accreditation.policy(),
+            issuer_keys: config.issuer_keys.clone(),
             ..expectation(0, config.domain.as_deref())
         };
-        Self {
-            sources: Arc::new(sources),
-            expected,
-            token: token.map(Arc::from),
-            metrics,
-            counters: Arc::new(counters),
-        }
+        let wallets = config.wallets.as_ref().zip(identity).map(|(wallets, (identity, signer))| Wallets {
+            presentations: Arc::new(Presentations {
+                public_url: wallets.public_url.clone(),
+                identity,
+                signer,
+                records: records.clone(),
+                judge: Arc::new(StrictJudge::new(sources.clone(), expected.clone(), counters.clone())),
+                policy: UrlPolicy::LOOPBACK,
+            }),
+            path: wallets.public_path(),
+        });
+        let gate = Gate::new(records.clone(), token, counters.denied.clone());
+        Self { sources, expected, open: config.open, gate, records, metrics, counters, wallets }
     }
 
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
+
+    /// What is kept.
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// What wallets are asked with, if they are.
+    pub fn presentations(&self) -> Option<&Arc<Presentations>> {
+        self.wallets.as_ref().map(|wallets| &wallets.presentations)
+    }
 }
 
-fn routes() -> OpenApiRouter<Public> {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(credential))
-        .routes(routes!(presentation))
-        .routes(routes!(scrape))
+fn verify_routes() -> OpenApiRouter<Public> {
+    OpenApiRouter::new().routes(routes!(credential)).routes(routes!(presentation))
 }
 
-/// The API's description, as `specs/openapi/aval-identityd-verifier.json` holds it.
+fn operation_routes() -> OpenApiRouter<Public> {
+    OpenApiRouter::new().routes(routes!(scrape))
+}
+
+/// The API's description with everything that a verifier can serve, as `specs/openapi/aval-identityd-verifier.json`
+/// holds it.
 pub fn openapi_json() -> String {
-    let mut text = routes().split_for_parts().1.to_pretty_json().unwrap_or_default();
+    let routes = OpenApiRouter::<Public>::with_openapi(Document::openapi()).merge(verify_routes());
+    let routes = routes.merge(operation_routes()).split_for_parts().1;
+    let mut document = routes;
+    document.merge(presentations::relying_party_routes().split_for_parts().1);
+    let mut text = document.to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
 }
 
-/// The routes.
+/// The routes of relying parties and operators.
 pub fn router(side: Public) -> Router {
     let layers = Side {
         name: "public",
@@ -141,22 +164,39 @@ pub fn router(side: Public) -> Router {
         error: |status| Problem::of_status(status).into_response(),
         metrics: side.metrics.clone(),
     };
-    let (guarded, document) = routes().split_for_parts();
-    let router = guarded
-        .route_layer(middleware::from_fn_with_state(side.clone(), authorize))
-        .route("/health", get(async || "ok"))
-        .with_state(side);
+    let mut guarded =
+        operation_routes().route_layer(middleware::from_fn(access::viewer)).with_state(side.clone());
+    let for_verifiers = middleware::from_fn(access::verifier);
+    let verify = verify_routes().with_state(side.clone());
+    let mut routes = OpenApiRouter::with_openapi(Document::openapi());
+    if side.open {
+        routes = routes.merge(verify);
+    } else {
+        guarded = guarded.merge(verify.route_layer(for_verifiers.clone()));
+    }
+    if let Some(presentations) = side.presentations() {
+        let ask = presentations::relying_party_routes().with_state(presentations.clone());
+        guarded = guarded.merge(ask.route_layer(for_verifiers));
+    }
+    let authenticate = middleware::from_fn_with_state(side.gate.clone(), access::authenticate);
+    let (router, document) = routes.merge(guarded.route_layer(authenticate)).split_for_parts();
+    let router = router.route("/health", get(async || "ok"));
     layers::around(router.merge(swagger::router(document)), &layers)
 }
 
-async fn authorize(State(side): State<Public>, request: Request, next: Next) -> Response {
-    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = bearer_token(header).unwrap_or_default();
-    let may_ask = side
-        .token
-        .as_ref()
-        .is_none_or(|token| !token.is_empty() && bool::from(given.as_bytes().ct_eq(token.as_bytes())));
-    if may_ask { next.run(request).await } else { Problem::unauthorized().into_response() }
+/// The routes of wallets, if they are asked.
+pub fn wallet_router(side: &Public) -> Option<Router> {
+    let wallets = side.wallets.as_ref()?;
+    let layers = Side {
+        name: "wallets",
+        body_bytes_max: ANSWER_BYTES_MAX,
+        requests_max: REQUESTS_MAX,
+        timeout: TIMEOUT,
+        error: presentations::error_of_status,
+        metrics: side.metrics.clone(),
+    };
+    let router = presentations::wallet_router(wallets.presentations.clone(), &wallets.path);
+    Some(layers::around(router.route("/health", get(async || "ok")), &layers))
 }
 
 type Body = Result<Bytes, BytesRejection>;
@@ -223,7 +263,7 @@ async fn verify(side: Public, kind: &'static str, read: Read, headers: &HeaderMa
     });
     match judged.await {
         Ok(Ok((outcome, reply))) => {
-            side.counters.verifications.get_or_create(&OutcomeLabels { kind, outcome }).inc();
+            side.counters.count(kind, outcome);
             answer(reply)
         }
         Ok(Err(reply)) => answer(reply),

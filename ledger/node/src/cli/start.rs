@@ -393,7 +393,7 @@ fn drive(
         let threads = config.api.threads;
         let configured =
             Bounds { all: config.api.connections_max, per_address: config.api.connections_per_address_max };
-        let bounds = descriptors::within(configured, descriptors::limit());
+        let bounds = descriptors::within(configured, descriptors::raise());
         let router = move || api::router(parts, &config.api);
         started.push(Server::start(api, threads, bounds, metrics, router).map_err(build)?);
         running.lock().unwrap_or_else(PoisonError::into_inner).extend(started);

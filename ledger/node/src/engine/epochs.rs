@@ -24,7 +24,7 @@ use commonware_consensus::types::{Epoch, Epocher as _, FixedEpocher, Height};
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::utils::mux::{self, Builder as _, MuxHandle, SubReceiver, SubSender};
 use commonware_p2p::{Blocker, Message, Receiver, Sender};
-use commonware_runtime::{Clock, Error as RuntimeError, Handle};
+use commonware_runtime::{Clock, Error as RuntimeError, Handle, Storage};
 use commonware_utils::Acknowledgement as _;
 use commonware_utils::acknowledgement::Exact;
 use commonware_utils::vec::NonEmptyVec;
@@ -210,7 +210,8 @@ where
         let epoch = self.epoch_of(head.0.saturating_add(1))?;
         let floor = self.floor(epoch, head)?;
         for ended in epoch.get().saturating_sub(ENDED_EPOCHS_MAX)..epoch.get() {
-            self.delete_journal(Epoch::new(ended)).await?;
+            let ended = Epoch::new(ended);
+            delete_journal(&self.context, &self.options.partition(ended), ended).await;
         }
         self.following.follow(head.0)?;
         let ends = self.channels.open(epoch).await?;
@@ -286,7 +287,11 @@ where
         engine.abort();
         let _ = engine.await;
         let entered = self.enter(next, last.digest()).await?;
-        self.delete_journal(epoch).await?;
+        // Deleting files may take a second, and the next leader waits until this block is acknowledged.
+        let partition = self.options.partition(epoch);
+        let _ = self.context.child("ended").spawn(move |context| async move {
+            delete_journal(&context, &partition, epoch).await;
+        });
         Ok(entered)
     }
 
@@ -308,15 +313,15 @@ where
         let next = self.channels.open(epoch.next()).await?;
         Ok(Current { epoch, last: self.last_of(epoch)?, engine, next })
     }
+}
 
-    async fn delete_journal(&mut self, epoch: Epoch) -> Result<(), EngineError> {
-        match self.context.remove(&self.options.partition(epoch), None).await {
-            Ok(()) | Err(RuntimeError::PartitionMissing(_)) => Ok(()),
-            // Nothing is wrong but a few bytes on disk; the next start tries again.
-            Err(error) => {
-                warn!(epoch = epoch.get(), %error, "the journal of an ended epoch could not be deleted");
-                Ok(())
-            }
+/// Deletes the journal of votes of an epoch that ended.
+async fn delete_journal<E: Storage>(context: &E, partition: &str, epoch: Epoch) {
+    match context.remove(partition, None).await {
+        Ok(()) | Err(RuntimeError::PartitionMissing(_)) => {}
+        // Nothing is wrong but a few bytes on disk; the next start tries again.
+        Err(error) => {
+            warn!(epoch = epoch.get(), %error, "the journal of an ended epoch could not be deleted");
         }
     }
 }

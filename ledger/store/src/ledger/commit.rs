@@ -60,6 +60,7 @@ impl Ledger {
         // Readers of older heights look into the history from here on.
         self.inner.state_until.store(height + 1, Ordering::SeqCst);
         self.storage().write(batch, !sabotage::is(Sabotage::CommitWithoutSync))?;
+        self.inner.newest.advance(block.changes(), height);
         self.advance(block);
         Ok(Commit::Written)
     }
@@ -128,7 +129,7 @@ impl Ledger {
             // Before genesis there is nothing to go back to.
             if height > 0 {
                 let key_hash = sha256(key);
-                let before = self.storage().read(Column::State, key)?;
+                let before = self.state(key)?;
                 if let (false, Some(before)) = (keeps_versions, &before) {
                     // A record may change without a new version; then its row stays in use.
                     let old = did::index_key(key, before)?;

@@ -10,6 +10,7 @@ mod commit;
 mod did;
 mod install;
 mod keys;
+mod newest;
 mod prove;
 mod prune;
 mod read;
@@ -33,6 +34,8 @@ use crate::error::StoreError;
 use crate::pending::{PendingBlock, PendingBlocks, View};
 use crate::storage::{Batch, Column, KeyValue, MemoryStorage, RocksStorage};
 use crate::tree::{PendingTree, TreeBase};
+
+use newest::NewestValues;
 
 pub use commit::Commit;
 pub use did::DidVersion;
@@ -95,6 +98,7 @@ struct Inner {
     writer: Mutex<()>,
     /// Heights below this one may be in the state column; raised before a block is written.
     state_until: AtomicU64,
+    newest: NewestValues,
     /// The oldest height whose whole state and proofs are kept.
     oldest: AtomicU64,
     /// The oldest height of the unbroken run of blocks. Below it there are only the headers of genesis and of set
@@ -156,6 +160,7 @@ impl Ledger {
             inner: Arc::new(Inner {
                 storage,
                 genesis: *genesis,
+                newest: NewestValues::new(config.state_cache_bytes),
                 config,
                 heads: RwLock::default(),
                 pending: Mutex::default(),
@@ -203,6 +208,7 @@ impl Ledger {
             return Err(damaged());
         }
         self.inner.state_until.store(height + 1, Ordering::SeqCst);
+        self.inner.newest.clear(height + 1);
         *self.inner.heads.write().unwrap_or_else(PoisonError::into_inner) = heads;
         Ok(())
     }

@@ -24,7 +24,10 @@ pub struct TransactionPlace {
 impl Ledger {
     /// The newest finalized value under a state key.
     pub fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.storage().read(Column::State, key)
+        match self.inner.newest.get(key, u64::MAX) {
+            Ok(value) => Ok(value),
+            Err(_) => self.storage().read(Column::State, key),
+        }
     }
 
     /// The newest finalized entries whose keys begin with `prefix` and come after `after`, in the order of their keys.
@@ -52,9 +55,22 @@ impl Ledger {
 
     /// The same, for a height that is known to be final.
     pub(crate) fn state_as_of(&self, height: u64, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let is_kept = height >= self.oldest_height();
+        let settled = match self.inner.newest.get(key, height) {
+            Ok(value) if is_kept => return Ok(value),
+            Ok(_) => None,
+            Err(settled) => Some(settled),
+        };
+        let learn = |newest: &Option<Vec<u8>>| {
+            let writing = || self.inner.state_until.load(Ordering::SeqCst);
+            if let Some(settled) = settled {
+                self.inner.newest.learn(key, newest.as_deref(), height, settled, writing);
+            }
+        };
         // In this order: whatever is written between the two reads is found by the second.
         let newest = self.storage().read(Column::State, key)?;
         if self.inner.state_until.load(Ordering::SeqCst) <= height + 1 {
+            learn(&newest);
             return Ok(newest);
         }
         let key_hash = sha256(key);
@@ -66,7 +82,10 @@ impl Ledger {
             return Err(StoreError::Pruned { height, oldest: self.floor() });
         }
         match overwritten.first().map(|(_, value)| value.split_first()) {
-            None => Ok(newest),
+            None => {
+                learn(&newest);
+                Ok(newest)
+            }
             Some(Some((0, []))) => Ok(None),
             Some(Some((1, value))) => Ok(Some(value.to_vec())),
             Some(_) => Err(StoreError::corrupt("a past value is unreadable")),

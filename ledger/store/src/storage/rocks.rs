@@ -21,6 +21,8 @@ use crate::error::StoreError;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
+/// Levels of a column's tree of files: what RocksDB has by default.
+const LEVELS: usize = 7;
 
 /// A RocksDB database in a locked folder.
 pub(crate) struct RocksStorage {
@@ -109,11 +111,18 @@ fn column_options(column: Column, cache: &Cache, config: &StoreConfig) -> Option
     }
     options.set_target_file_size_base(32 * MIB as u64);
     options.set_level_compaction_dynamic_level_bytes(true);
-    // JSON shrinks; hashes do not. Witnesses are erased early, and stay as they are until then.
-    options.set_compression_type(match column {
-        Column::Nodes | Column::Witness | Column::Meta => DBCompressionType::None,
-        _ => DBCompressionType::Lz4,
-    });
+    // JSON shrinks; hashes do not. Witnesses are erased early, and stay as they are until then. The uppermost level is
+    // soon written again.
+    match column {
+        Column::Nodes | Column::Witness | Column::Meta => {
+            options.set_compression_type(DBCompressionType::None)
+        }
+        _ => {
+            let mut levels = [DBCompressionType::Lz4; LEVELS];
+            levels[0] = DBCompressionType::None;
+            options.set_compression_per_level(&levels);
+        }
+    }
     options
 }
 

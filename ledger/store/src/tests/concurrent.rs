@@ -6,7 +6,10 @@ use super::fixture::*;
 use super::on_both_back_ends;
 use crate::{Ledger, StoreConfig};
 
-on_both_back_ends!(readers_see_whole_blocks_while_others_are_written_and_pruned);
+on_both_back_ends!(
+    readers_see_whole_blocks_while_others_are_written_and_pruned,
+    what_memory_keeps_of_the_state_is_what_the_storage_holds,
+);
 
 const BLOCKS: u64 = 600;
 
@@ -68,4 +71,60 @@ fn readers_see_whole_blocks_while_others_are_written_and_pruned(disk: &Disk) {
         }
     });
     assert!(ledger.oldest_height() > 300);
+}
+
+/// The value of the n-th key after a block: it changes with every n-th block, and is absent after every seventh change.
+fn value_at(number: u64, height: u64) -> Option<Vec<u8>> {
+    let changed = height - height % number;
+    (changed / number % 7 != 6).then(|| changed.to_string().into_bytes())
+}
+
+/// Ends the readers, also when the writer fails.
+struct Ends<'test>(&'test AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Some keys change often, some seldom; memory has room for all of them, for a few, or for none.
+fn what_memory_keeps_of_the_state_is_what_the_storage_holds(disk: &Disk) {
+    const KEYS: u64 = 12;
+    const BLOCKS: u64 = 150;
+    let key = |number: u64| format!("key/{number}").into_bytes();
+    for (round, state_cache_bytes) in [0, 700, 1_000_000].into_iter().enumerate() {
+        let config = StoreConfig { state_cache_bytes, ..StoreConfig::default() };
+        let disk = disk.empty();
+        let ledger = disk.open_with(&genesis(), config).unwrap();
+        let changes = |height: u64| -> Changes {
+            let changed = (1..=KEYS).filter(|number| height.is_multiple_of(*number));
+            changed.map(|number| (key(number), value_at(number, height))).collect()
+        };
+        extend(&ledger, changes(0), Vec::new());
+        let is_done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let _ends = Ends(&is_done);
+            scope.spawn(|| {
+                for reads in 0_u64.. {
+                    let newest = ledger.require_head().unwrap().height();
+                    // The newest height as it was a moment ago, and one that is older.
+                    let height = newest.saturating_sub(reads % 5);
+                    let number = reads % KEYS + 1;
+                    let value = ledger.view_at(height).unwrap().state(&key(number)).unwrap();
+                    assert_eq!(value, value_at(number, height), "key {number} at {height}, round {round}");
+                    if is_done.load(Ordering::SeqCst) {
+                        break;
+                    }
+                }
+            });
+            for height in 1..BLOCKS {
+                let block = execute(&ledger, &tip(&ledger), changes(height), Vec::new());
+                ledger.commit(&ledger.insert_pending(block).unwrap(), None).unwrap();
+                for number in 1..=KEYS {
+                    assert_eq!(ledger.state(&key(number)).unwrap(), value_at(number, height));
+                }
+            }
+        });
+    }
 }

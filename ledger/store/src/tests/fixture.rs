@@ -30,6 +30,14 @@ impl Disk {
         Disk::Rocks(TempDir::new().unwrap())
     }
 
+    /// An empty disk of the same kind.
+    pub(crate) fn empty(&self) -> Disk {
+        match self {
+            Disk::Memory(_) => Disk::memory(),
+            Disk::Rocks(_) => Disk::rocks(),
+        }
+    }
+
     pub(crate) fn open(&self) -> Ledger {
         self.open_with(&genesis(), StoreConfig::default()).unwrap()
     }

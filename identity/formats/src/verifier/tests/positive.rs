@@ -315,3 +315,23 @@ fn a_credential_in_cose_and_a_list_as_a_cwt_are_verified() {
         assert_eq!(answer.outcome(), outcome, "{:#}", answer.to_json());
     }
 }
+
+#[test]
+fn a_key_that_is_pinned_for_an_issuer_counts_for_that_issuer_and_for_credentials_only() {
+    let expecting = |issuer: &str| Expectation {
+        issuer_keys: [(issuer.to_owned(), vec![method(STRANGER)])].into(),
+        ..Expectation::at(NOW_S)
+    };
+    let by_other = Input::Json(di(&credential(), STRANGER));
+    assert_verified(&Facts::new().verify(Kind::Credential, &by_other, expecting(ISSUER)));
+    let elsewhere = Facts::new().verify(Kind::Credential, &by_other, expecting(ROOT));
+    assert_eq!(elsewhere.errors()[0].code, "issuer.key");
+    let another_key = Input::Json(di(&credential(), HOLDER));
+    let another_key = Facts::new().verify(Kind::Credential, &another_key, expecting(ISSUER));
+    assert_eq!(another_key.errors()[0].code, "issuer.key");
+
+    let presented = vp_di(&presentation(&[di(&credential(), ISSUER)]), &vp_options(STRANGER), STRANGER);
+    let expectation = Expectation { issuer_keys: expecting(HOLDER).issuer_keys, ..asked() };
+    let answer = Facts::new().verify(Kind::Presentation, &Input::Json(presented), expectation);
+    assert!(answer.errors().iter().any(|problem| problem.code == "holder.key"), "{:#}", answer.to_json());
+}

@@ -98,6 +98,8 @@ impl Facts {
                 let list = self.lists.get(&(*token, uri.clone()));
                 list.map_or_else(unavailable, |text| Evidence::StatusList(text.clone().into_bytes()))
             }
+            Want::LedgerStatus { .. } => Evidence::NotOfLedger,
+            Want::Certificates { .. } => unavailable(),
             Want::Schema { uri } => {
                 let schema = self.schemas.get(uri);
                 schema.map_or_else(unavailable, |text| Evidence::Schema(text.clone().into_bytes()))

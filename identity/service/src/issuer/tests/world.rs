@@ -19,6 +19,7 @@ use aval_openid::vci::holder::{Authorized, Discovery, Received, Redeemable};
 use aval_openid::vci::offer::OfferLink;
 use aval_openid::{HttpRequest, Method, OpenIdError, UrlPolicy};
 use aval_types::SubmittedTransaction;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -126,6 +127,7 @@ pub(crate) fn config(public: SocketAddr, admin: SocketAddr) -> Config {
         },
         database: None,
         keys: KeysConfig::default(),
+        certificates: BTreeMap::new(),
     }
 }
 

@@ -1,12 +1,17 @@
 //! The verifier over HTTP, with keys that need no ledger, and a ledger that does not answer.
 
-use super::config::{Accredited, Config};
-use super::public::{self, Public};
-use super::service;
+mod identity;
+mod sessions;
+
+use crate::storage::Records;
+use crate::verifier::config::{Accredited, Config};
+use crate::verifier::public::{self, Public};
+use crate::verifier::service;
 use aval_did::SigningKey;
 use aval_formats::data_integrity::{ProofOptions, Suite, secure};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 const TOKEN: &str = "a-token-of-more-than-thirty-two-characters";
 
@@ -27,12 +32,18 @@ impl World {
             open: token.is_none(),
             domain: None,
             accreditation: Accredited::OfLedger,
+            issuer_keys: Default::default(),
             allowed_hosts: Vec::new(),
+            database: None,
+            trusted_roots: None,
+            wallets: None,
         };
         let genesis = aval_machine::testkit::Kit::new(7).genesis_bytes().to_vec();
         let sources = service::sources(&config, genesis, &folder.path().join("checkpoint.json")).unwrap();
-        let router = public::router(Public::new(sources, &config, token));
         let runtime = tokio::runtime::Runtime::new().unwrap();
+        let records = runtime.block_on(Records::open(&folder.path().join("verifier.sqlite"))).unwrap();
+        let token = token.unwrap_or_default();
+        let router = public::router(Public::new(Arc::new(sources), records, &config, token, None));
         let listener = runtime.block_on(tokio::net::TcpListener::bind(config.listen)).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
