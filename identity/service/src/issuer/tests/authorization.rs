@@ -215,6 +215,16 @@ async fn a_code_without_its_secret_or_without_a_proof_is_worth_nothing() {
     let code = wallet.code(&login).await;
     let unproven = wallet.client.token(&world.endpoint("/token"), &code);
     world.send(&unproven).await.assert_refused(400, "invalid_dpop_proof");
+    // Proofs for another address, of long ago, of the future.
+    let here = world.endpoint("/token");
+    for (url, at_s) in
+        [(world.endpoint("/par"), now_s()), (here.clone(), now_s() - 301), (here, now_s() + 300)]
+    {
+        let proof = dpop::prove(&wallet.key, "POST", &url, "zero", None, None, at_s).unwrap();
+        let mut asked = unproven.clone();
+        asked.headers.push((dpop::HEADER, proof));
+        world.send(&asked).await.assert_refused(400, "invalid_dpop_proof");
+    }
     let wrong = CodeRequest { code_verifier: "w".repeat(43), ..code.clone() };
     wallet.redeem(&wrong, "one").await.assert_refused(400, "invalid_grant");
     wallet.redeem(&code, "two").await.assert_refused(400, "invalid_grant");

@@ -6,7 +6,6 @@ use crate::clock::now_s;
 use crate::keys::Key;
 use aval_codec::json::{self, Json};
 use aval_credential::{Limits, Presentation};
-use aval_did::VerificationMethod;
 use aval_did::key::{Signer as _, SigningKey};
 use aval_machine::testkit::MEMBERSHIP;
 use aval_types::Action;
@@ -80,18 +79,7 @@ async fn a_key_is_exchanged_over_http_while_old_credentials_stay_verifiable() {
     // The ledger's document does not name it yet.
     let early = world.office("POST", "/keys/key-2/activate", "").await;
     early.assert_problem(500, "issuer.key_not_in_document");
-    {
-        let mut kit = world.chain.kit.lock().unwrap();
-        let mut issuer = kit.issuer.clone();
-        let mut document = issuer.document.clone();
-        document.verification_method.push(VerificationMethod::multikey("#key-2", &public));
-        document.authentication.push("#key-2".to_owned());
-        document.assertion_method.push("#key-2".to_owned());
-        let updated = issuer.update(&kit, document);
-        kit.now_s = u64::try_from(now_s()).unwrap();
-        kit.apply(updated).unwrap();
-        kit.issuer = issuer;
-    }
+    world.name_key("#key-2", &public);
     // An offer that is under way is not disturbed.
     let mut under_way = world.authorize().await;
     let changed = world.office("POST", "/keys/key-2/activate", "").await;

@@ -3,6 +3,7 @@
 mod access;
 mod authorization;
 mod back_office;
+mod certified;
 mod config;
 mod formats;
 mod instances;

@@ -7,12 +7,13 @@ use crate::issuer::decisions::prepare_ledger;
 use crate::issuer::instance::Instances;
 use crate::issuer::ledger::{Chain, Entry, Ledger, LedgerError};
 use crate::issuer::service;
-use crate::keys::IssuerKeys;
+use crate::keys::{IssuerKeys, Key};
 use crate::server::Bounds;
 use crate::tests::{Answer, request};
 use aval_client::ClientError;
 use aval_codec::Json;
-use aval_did::key::SigningKey;
+use aval_did::VerificationMethod;
+use aval_did::key::{PublicKey, SigningKey};
 use aval_machine::StateRead as _;
 use aval_machine::testkit::{Kit, MEMBERSHIP, Options};
 use aval_openid::vci::holder::{Authorized, Discovery, Received, Redeemable};
@@ -246,6 +247,27 @@ impl World {
         assert_eq!(answer.status, 200, "{}", answer.text());
         let offer = answer.json();
         (offer["offerUri"].as_str().unwrap().to_owned(), offer["txCode"].as_str().unwrap().to_owned())
+    }
+
+    /// Has the issuer's document on the ledger name a further key.
+    pub(crate) fn name_key(&self, method: &str, public: &PublicKey) {
+        let mut kit = self.chain.kit.lock().unwrap();
+        let mut issuer = kit.issuer.clone();
+        let mut document = issuer.document.clone();
+        document.verification_method.push(VerificationMethod::multikey(method, public));
+        document.authentication.push(method.to_owned());
+        document.assertion_method.push(method.to_owned());
+        let updated = issuer.update(&kit, document);
+        kit.now_s = u64::try_from(now_s()).unwrap();
+        kit.apply(updated).unwrap();
+        kit.issuer = issuer;
+    }
+
+    /// Gives the issuer a second key, which its document names.
+    pub(crate) fn second_key(&self, key: SigningKey) {
+        self.name_key("#key-2", &key.public());
+        let keys = self.issuer.keys();
+        keys.add(Key::new(keys.did(), "#key-2", Box::new(key)));
     }
 
     /// An endpoint of this very instance.
