@@ -218,7 +218,7 @@ async fn a_code_without_its_secret_or_without_a_proof_is_worth_nothing() {
     // Proofs for another address, of long ago, of the future.
     let here = world.endpoint("/token");
     for (url, at_s) in
-        [(world.endpoint("/par"), now_s()), (here.clone(), now_s() - 301), (here, now_s() + 300)]
+        [(world.endpoint("/par"), now_s()), (here.clone(), now_s() - 400), (here, now_s() + 300)]
     {
         let proof = dpop::prove(&wallet.key, "POST", &url, "zero", None, None, at_s).unwrap();
         let mut asked = unproven.clone();

@@ -6,7 +6,7 @@ use crate::clock::now_s;
 use crate::keys::Key;
 use aval_codec::json::{self, Json};
 use aval_credential::{Limits, Presentation};
-use aval_did::key::{Signer as _, SigningKey};
+use aval_did::key::SigningKey;
 use aval_machine::testkit::MEMBERSHIP;
 use aval_types::Action;
 use aval_types::action::SchemaPublish;

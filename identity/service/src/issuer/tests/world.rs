@@ -252,13 +252,16 @@ impl World {
     /// Has the issuer's document on the ledger name a further key.
     pub(crate) fn name_key(&self, method: &str, public: &PublicKey) {
         let mut kit = self.chain.kit.lock().unwrap();
+        kit.now_s = u64::try_from(now_s()).unwrap();
+        let registry = kit.create_registry();
+        kit.apply(registry).unwrap();
+        let (endorser, _) = kit.endorser(1);
         let mut issuer = kit.issuer.clone();
         let mut document = issuer.document.clone();
         document.verification_method.push(VerificationMethod::multikey(method, public));
         document.authentication.push(method.to_owned());
         document.assertion_method.push(method.to_owned());
-        let updated = issuer.update(&kit, document);
-        kit.now_s = u64::try_from(now_s()).unwrap();
+        let updated = issuer.update_endorsed(&kit, document, &endorser);
         kit.apply(updated).unwrap();
         kit.issuer = issuer;
     }
