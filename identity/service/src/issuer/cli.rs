@@ -338,15 +338,16 @@ impl Command {
             Self::Start { home, exit_with_parent } => service::start(&Home(home.home), exit_with_parent),
             Self::Offer { home, roles, claims, template, login, by_reference } => {
                 let grant = if login { "authorizationCode" } else { "preAuthorized" };
-                let mut order = serde_json::json!({ "grant": grant, "byReference": by_reference });
                 let mut roles = roles;
                 if roles.is_empty() && template.is_none() {
                     roles.push("member".to_owned());
                 }
-                order["subject"] = subject(&roles, &claims)?;
-                if let Some(template) = template {
-                    order["template"] = template.into();
-                }
+                let order = serde_json::json!({
+                    "subject": subject(&roles, &claims)?,
+                    "template": template,
+                    "grant": grant,
+                    "byReference": by_reference,
+                });
                 ask(&Home(home.home), "/offers", &Call::Post(order))
             }
             Self::Template(command @ TemplateCommand::Add { .. }) => add_template(command),

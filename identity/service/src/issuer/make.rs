@@ -160,7 +160,7 @@ impl Making<'_> {
         subject.insert("id".to_owned(), self.holder.did.clone().unwrap_or_else(holder).into());
         let date = |seconds| date::format(seconds).ok_or("the clock is wrong");
         let [from, until] = date_names;
-        let mut credential = json!({
+        let credential = json!({
             "@context": contexts,
             "id": self.issuance.credential_id,
             "type": ["VerifiableCredential", self.kind.credential_type],
@@ -170,13 +170,14 @@ impl Making<'_> {
             "credentialSubject": subject,
             "credentialStatus": status_entries(self.issuance),
         });
+        let Value::Object(mut members) = credential else {
+            return Err("the credential is no object".to_owned());
+        };
         if let Some(schema) = &self.kind.schema_id {
-            credential["credentialSchema"] = json!({ "id": schema, "type": CREDENTIAL_SCHEMA_TYPE });
+            let schema = json!({ "id": schema, "type": CREDENTIAL_SCHEMA_TYPE });
+            members.insert("credentialSchema".to_owned(), schema);
         }
-        match credential {
-            Value::Object(members) => Ok(members),
-            _ => Err("the credential is no object".to_owned()),
-        }
+        Ok(members)
     }
 
     fn jwt_vc_json(&self, claims: BTreeMap<String, Json>) -> Result<String, String> {
