@@ -333,7 +333,7 @@ fn a_question_expires_and_what_is_no_question_is_refused() {
     let late = world.wallet(&verified.refuse("access_denied").unwrap());
     assert_eq!((late.status, late.json()["error"].as_str()), (400, Some("invalid_request")));
     let twice = r#"{"query":{"credentials":[]},"query":{"credentials":[]}}"#;
-    let large = json!({"query": {"credentials": []}, "clientName": "x".repeat(1024 * 1024)}).to_string();
+    let large = json!({"query": {"credentials": []}, "clientName": "x".repeat(2 * 1024 * 1024)}).to_string();
     for (body, status) in [("", 422), ("[]", 422), (twice, 422), (large.as_str(), 413)] {
         assert_eq!(world.office("POST", "/v1/presentations", TOKEN, body).status, status);
     }
