@@ -45,6 +45,9 @@ impl IssuerService {
         init.arg("--genesis").arg(network.genesis_file());
         init.args(["--node", &network.url(0), "--listen", &listen]);
         init.args(["--admin-listen", &format!("127.0.0.1:{}", port + 1)]);
+        let passphrase = network.folder().join("issuer-passphrase");
+        write_private(&passphrase, "correct horse of the issuer\n")?;
+        init.arg("--passphrase-file").arg(&passphrase);
         Finished::of(&mut init)?.json()?;
         let mut start = Command::new(program("aval-identityd")?);
         start.args(["issuer", "start", "--home"]).arg(&home);

@@ -264,6 +264,7 @@ impl ErrorResponse {
 
     /// The `WWW-Authenticate` header that goes with a status of 401.
     pub fn www_authenticate(&self) -> Option<String> {
-        (self.status == 401).then(|| format!(r#"Bearer error="{}""#, self.error))
+        let scheme = if self.error.ends_with("dpop_proof") { "DPoP" } else { "Bearer" };
+        (self.status == 401).then(|| format!(r#"{scheme} error="{}""#, self.error))
     }
 }

@@ -141,13 +141,6 @@ pub fn leaf(der: &[u8]) -> Result<Certified, CertificateError> {
     })
 }
 
-/// The key of a leaf certificate, which proves nothing about whose it is.
-pub fn leaf_key(leaf: &[u8]) -> Result<PublicKey, CertificateError> {
-    let leaf = CertificateDer::from(leaf);
-    let leaf = EndEntityCert::try_from(&leaf).map_err(|_| CertificateError::Malformed)?;
-    key_of(leaf.subject_public_key_info().as_ref())
-}
-
 fn key_of(info: &[u8]) -> Result<PublicKey, CertificateError> {
     if let Some(point) = info.strip_prefix(P256_PREFIX) {
         return PublicKey::p256(point).map_err(|_| CertificateError::Key);
@@ -227,7 +220,7 @@ pub(crate) mod tests {
         assert_eq!(certified.key, key.public());
         assert!(certified.is_for("Verifier.example"));
         assert!(!certified.is_for("other.example") && !certified.is_for("a.wild.example"));
-        assert_eq!(leaf_key(&chain[0]).unwrap(), key.public());
+        assert_eq!(leaf(&chain[0]).unwrap().key, key.public());
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!   [`request`] reading requests; [`swagger`] the page of an interface; [`metrics`] what is counted;
 //!   [`stop`] being told to stop
 //! - [`access`] who may do what behind tokens; [`operators`] whose tokens those are
-//! - [`keys`] who signs; [`storage`] what is kept, and spent once by one transaction
+//! - [`keys`] who signs; [`certificates`] what vouches for keys without a DID
+//! - [`storage`] what is kept, and spent once by one transaction
 //! - [`home`] files of a home folder; [`hosts`] the guarded way to the web; [`fault`] what ends a command;
 //!   [`remote`] a running service asked by its own command line; [`cli`] the command line; [`clock`] the time
 
@@ -17,6 +18,7 @@
 )]
 
 pub mod access;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod fault;

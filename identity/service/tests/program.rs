@@ -88,7 +88,7 @@ impl Bench {
 
     fn ready() -> Self {
         let bench = Self::new();
-        assert!(bench.init_with(&[]).status.success());
+        assert!(bench.init_with(&["--plain-keys"]).status.success());
         bench
     }
 
@@ -116,7 +116,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
 #[test]
 fn init_makes_a_private_home_and_prints_json() {
     let bench = Bench::new();
-    let output = bench.init_with(&[]);
+    let output = bench.init_with(&["--plain-keys"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).expect("stdout is JSON");
     assert!(summary["did"].as_str().expect("a DID").starts_with("did:aval:test:"));
@@ -126,7 +126,7 @@ fn init_makes_a_private_home_and_prints_json() {
         assert_eq!(mode(bench.path(name)), 0o600, "{name}");
     }
     let before = contents(&bench.path("home"));
-    assert_fault(&bench.init_with(&[]), 1, "exists already");
+    assert_fault(&bench.init_with(&["--plain-keys"]), 1, "exists already");
     assert_eq!(contents(&bench.path("home")), before);
 }
 
@@ -137,10 +137,33 @@ fn init_makes_nothing_of_bad_values() {
     assert_fault(&bench.init_with(&["--public-url", "http://issuer.example"]), 2, "publicUrl");
     assert_fault(&bench.init_with(&["--validity-days", "0"]), 2, "validityDays");
     fs::write(bench.path("genesis.json"), "{}").expect("writable");
-    assert_fault(&bench.init_with(&[]), 1, "genesis");
+    assert_fault(&bench.init_with(&["--plain-keys"]), 1, "genesis");
     fs::remove_file(bench.path("genesis.json")).expect("it is there");
-    assert_fault(&bench.init_with(&[]), 5, "genesis.json does not exist");
+    assert_fault(&bench.init_with(&["--plain-keys"]), 5, "genesis.json does not exist");
     assert!(!bench.path("home").exists());
+}
+
+#[test]
+fn keys_are_sealed_unless_plain_ones_are_asked_for() {
+    let bench = Bench::new();
+    // Nobody says a passphrase: there is no terminal, and nothing in the environment.
+    assert_fault(&bench.init_with(&[]), 4, "sealed");
+    assert!(!bench.path("home").exists());
+    let passphrase = bench.path("passphrase");
+    fs::write(&passphrase, "correct horse battery\n").expect("writable");
+    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).expect("ours");
+    let file = bench.text("passphrase");
+    assert_eq!(bench.init_with(&["--passphrase-file", &file, "--plain-keys"]).status.code(), Some(2));
+    assert!(bench.init_with(&["--passphrase-file", &file]).status.success());
+    assert!(!bench.path("home/keys.json").exists());
+    let sealed = fs::read(bench.path("home/keys.sealed")).expect("it is there");
+    let seed = fs::read_to_string(bench.path("keys.json")).expect("it is there");
+    let seed: serde_json::Value = serde_json::from_str(&seed).expect("JSON");
+    let seed = seed["documentKeys"]["#key-1"]["seed"].as_str().expect("a seed");
+    assert!(!sealed.windows(seed.len()).any(|window| window == seed.as_bytes()));
+    bench.assert_start_fault(6, "cannot be reached");
+    fs::write(&passphrase, "another horse battery\n").expect("writable");
+    bench.assert_start_fault(4, "keys.sealed");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 use super::access::{self, Office, Operator};
 use super::decisions::{Issuer, NewOffer, Order, TEMPLATES_MAX};
-use super::paper::{Activated, AuditLine, Claims, Issuance, NewSubject, NewTemplate, Subject, Template, Who};
+use super::paper::{
+    Activated, AuditLine, Claims, Deferral, Issuance, NewSubject, NewTemplate, Subject, Template, Who,
+};
 use super::status::Change;
 use super::vc_api;
 use crate::clock::now_s;
@@ -11,9 +13,10 @@ use crate::layers::{self, Side};
 use crate::metrics;
 use crate::problem::Problem;
 use crate::request::{Page, read_json};
-use crate::storage::{Entry, Role, Search, SubjectRow, TemplateRow};
+use crate::storage::{Entry, GrantType, Role, Search, SubjectRow, TemplateRow};
 use crate::swagger;
 use aval_codec::Json as Strict;
+use aval_openid::vci::Format;
 use aval_types::grant::is_name;
 use aval_types::registry::is_registry_name;
 use axum::body::Bytes;
@@ -38,6 +41,8 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longer than the service waits for the ledger.
 const TIMEOUT: Duration = Duration::from_secs(90);
 const REQUESTS_MAX: usize = 64;
+/// Deferrals of one answer.
+const DEFERRALS_MAX: i64 = 1_000;
 /// The longest validity that a template may have.
 const VALIDITY_DAYS_MAX: i64 = 3_650;
 /// The longest reference of a subject and name of a template.
@@ -84,6 +89,15 @@ struct OfferRequest {
     template: Option<String>,
     /// A subject that is on record.
     subject_id: Option<String>,
+    /// How it is redeemed: `preAuthorized`, with a transaction code, or `authorizationCode`, with a login code.
+    #[serde(default)]
+    grant: GrantType,
+    /// Whether the link refers to the offer instead of holding it: shorter, and better as a QR code.
+    #[serde(default)]
+    by_reference: bool,
+    /// Whether the link is wanted as a QR code, too (SVG).
+    #[serde(default)]
+    qr: bool,
 }
 
 /// How a credential is replaced.
@@ -162,19 +176,23 @@ fn routes() -> OpenApiRouter<Office> {
         .routes(routes!(show))
         .routes(routes!(list_templates))
         .routes(routes!(list_subjects))
+        .routes(routes!(list_deferrals))
         .routes(routes!(show_subject))
         .routes(routes!(whoami))
         .routes(routes!(scrape));
     let issuers = OpenApiRouter::new()
         .routes(routes!(create_offer))
         .routes(routes!(reissue))
+        .routes(routes!(approve))
+        .routes(routes!(refuse))
         .routes(routes!(create_subject))
         .routes(routes!(change_subject))
         .routes(routes!(remove_subject));
     let revokers =
         OpenApiRouter::new().routes(routes!(revoke)).routes(routes!(suspend)).routes(routes!(unsuspend));
     let vc_body = DefaultBodyLimit::max(vc_api::BODY_BYTES_MAX);
-    let vc_issuers = OpenApiRouter::new().routes(routes!(vc_api::issue)).layer(vc_body);
+    let vc_issuers =
+        OpenApiRouter::new().routes(routes!(vc_api::issue)).routes(routes!(vc_api::issue_as)).layer(vc_body);
     let vc_revokers = OpenApiRouter::new().routes(routes!(vc_api::status)).layer(vc_body);
     let admins = OpenApiRouter::new()
         .routes(routes!(create_template))
@@ -258,7 +276,15 @@ async fn create_offer(
         subject.extend(claims_of(&known.claims)?);
     }
     subject.extend(request.subject);
-    let order = Order { subject, template, subject_id: request.subject_id, replaces: None };
+    let order = Order {
+        subject,
+        template,
+        subject_id: request.subject_id,
+        replaces: None,
+        grant: request.grant,
+        by_reference: request.by_reference,
+        qr: request.qr,
+    };
     office.issuer.offer(order, &operator.name).await.map(Json)
 }
 
@@ -428,8 +454,52 @@ async fn reissue(
         office.issuer.change(&id, Change::Revoke, &operator.name).await?;
     }
     let subject = claims_of(&row.subject)?;
-    let order = Order { subject, template, subject_id: row.subject_id, replaces: Some(id) };
+    let (subject_id, replaces) = (row.subject_id, Some(id));
+    let order = Order { subject, template, subject_id, replaces, ..Order::default() };
     office.issuer.offer(order, &operator.name).await.map(Json)
+}
+
+/// List credentials that wait for approval
+///
+/// The oldest first, at most 1,000. Role: viewer.
+#[utoipa::path(get, path = "/deferrals", responses(
+    (status = 200, description = "What waits", body = [Deferral]),
+    (status = 401, description = "The token is missing or wrong", body = Problem)))]
+async fn list_deferrals(State(office): State<Office>) -> Result<Json<Vec<Deferral>>, Problem> {
+    let rows = office.issuer.records().deferrals("waiting", DEFERRALS_MAX).await?;
+    Ok(Json(rows.into_iter().map(Deferral::from).collect()))
+}
+
+/// Approve a credential that waits
+///
+/// The wallet gets it when it asks again. Role: issuer.
+#[utoipa::path(post, path = "/deferrals/{id}/approve", params(("id" = String, Path, description = "The deferral")),
+    responses((status = 204, description = "It is approved"),
+    (status = 401, description = "The token is missing or wrong", body = Problem),
+    (status = 403, description = "The operator's role does not allow it", body = Problem),
+    (status = 404, description = "No credential waits under this id", body = Problem)))]
+async fn approve(
+    State(office): State<Office>,
+    Extension(operator): Extension<Operator>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    office.issuer.decide(&id, true, &operator.name).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Refuse a credential that waits
+///
+/// The wallet is told when it asks again. Role: issuer.
+#[utoipa::path(post, path = "/deferrals/{id}/refuse", params(("id" = String, Path, description = "The deferral")),
+    responses((status = 204, description = "It is refused"),
+    (status = 401, description = "The token is missing or wrong", body = Problem),
+    (status = 403, description = "The operator's role does not allow it", body = Problem),
+    (status = 404, description = "No credential waits under this id", body = Problem)))]
+async fn refuse(
+    State(office): State<Office>,
+    Extension(operator): Extension<Operator>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    office.issuer.decide(&id, false, &operator.name).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// List templates
@@ -472,14 +542,19 @@ async fn create_template(
     if !(1..=VALIDITY_DAYS_MAX).contains(&request.validity_days) {
         return Err(Problem::invalid(format!("validityDays is 1 to {VALIDITY_DAYS_MAX}")));
     }
+    if request.format.as_deref().is_some_and(|format| Format::from_name(format).is_none()) {
+        let names = Format::ALL.map(Format::name).join(", ");
+        return Err(Problem::invalid(format!("format is one of {names}")));
+    }
     let row = TemplateRow {
         id: request.id,
         credential_type: request.credential_type,
         display_name: request.display_name,
-        format: super::decisions::FORMAT.to_owned(),
+        format: request.format.unwrap_or_else(|| Format::VcSdJwt.name().to_owned()),
         validity_days: request.validity_days,
         schema_id: request.schema_id,
         suspendable: request.suspendable,
+        options: serde_json::to_string(&request.options).map_err(|error| Problem::internal(&error))?,
         claims: serde_json::to_string(&request.claims).map_err(|error| Problem::internal(&error))?,
         created_s: now_s(),
         retired_s: None,

@@ -1,10 +1,12 @@
-//! The commands of the issuer: `init | start | offer | list | revoke | operator | key`.
+//! The commands of the issuer: `init | start | offer | list | revoke | template | operator | key |
+//! instance`.
 
 use super::config::{Config, CredentialConfig, Home, KeysConfig, RegistryConfig};
+use super::instance::{self, InstanceConfig};
 use super::service;
 use crate::fault::Fault;
 use crate::home::write_new;
-use crate::keys::file::Source;
+use crate::keys::file::{Asked, Sealing, Source};
 use crate::keys::module::ModuleConfig;
 use crate::operators::{self, Change};
 use crate::remote::{self, Call};
@@ -13,6 +15,7 @@ use aval_codec::b64u;
 use aval_did::key::Algorithm;
 use clap::{Args, Subcommand};
 use rand::RngExt as _;
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,12 +45,21 @@ pub enum Command {
         /// Whose.
         #[command(flatten)]
         home: HomeArg,
-        /// A role the credential gives; may be repeated
-        #[arg(long = "role", value_name = "ROLE", default_value = "member")]
+        /// A role the credential gives; may be repeated [default: member, and none for a template]
+        #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<String>,
         /// A claim of the subject, as NAME=VALUE; may be repeated
         #[arg(long = "claim", value_name = "NAME=VALUE")]
         claims: Vec<String>,
+        /// The template [default: the configured credential]
+        #[arg(long, value_name = "ID")]
+        template: Option<String>,
+        /// Let the user come with a browser and a login code, instead of a transaction code for the wallet
+        #[arg(long)]
+        login: bool,
+        /// A link that refers to the offer: shorter, and better as a QR code
+        #[arg(long)]
+        by_reference: bool,
     },
     /// List what was issued, as JSON
     List {
@@ -55,12 +67,18 @@ pub enum Command {
         #[command(flatten)]
         home: HomeArg,
     },
+    /// Templates: further kinds of credentials
+    #[command(subcommand)]
+    Template(TemplateCommand),
     /// Operators of the back office
     #[command(subcommand)]
     Operator(OperatorCommand),
     /// Keys that sign
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Further issuers of the VC-API
+    #[command(subcommand)]
+    Instance(InstanceCommand),
     /// Revoke a credential by its issuance id; answers when that is final on the ledger
     Revoke {
         /// Whose.
@@ -123,9 +141,16 @@ pub struct InitArgs {
     /// A PostgreSQL database instead of a SQLite file: postgres://user:password@host/name
     #[arg(long, value_name = "URL", env = "AVAL_ISSUER_DATABASE", hide_env_values = true)]
     database: Option<String>,
-    /// Seal the keys under the passphrase in the first line of this file, which the service then needs to start
+    /// The keys are sealed under the passphrase in the first line of this file, which the service then needs to start.
+    /// Without it the passphrase is taken from AVAL_ISSUER_PASSPHRASE or asked for, now and at each start
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Keep the keys as plain text, in a file that only its owner may read
+    #[arg(long, conflicts_with = "passphrase_file")]
+    plain_keys: bool,
+    /// Certificates of a key, as NAME=FILE (PEM, the key's own first); may be repeated
+    #[arg(long = "certificates", value_name = "NAME=FILE")]
+    certificates: Vec<String>,
     /// The PKCS#11 module that keys are in, as LIBRARY,TOKEN,PINFILE
     #[arg(long, value_name = "MODULE")]
     pkcs11: Option<String>,
@@ -146,6 +171,14 @@ fn module(text: Option<String>) -> Result<Option<ModuleConfig>, Fault> {
     };
     let (library, pin_file) = (PathBuf::from(library), PathBuf::from(pin_file));
     Ok(Some(ModuleConfig { library, token: (*token).to_owned(), pin_file }))
+}
+
+fn certificates(texts: &[String]) -> Result<BTreeMap<String, PathBuf>, Fault> {
+    let pairs = texts.iter().map(|text| {
+        let (name, file) = text.split_once('=').ok_or_else(|| Fault::usage("--certificates is NAME=FILE"))?;
+        Ok((name.trim_start_matches('#').to_owned(), PathBuf::from(file)))
+    });
+    pairs.collect()
 }
 
 /// Operators of the back office. Their tokens are shown once; the records keep a hash.
@@ -178,6 +211,37 @@ pub enum OperatorCommand {
     },
 }
 
+/// Templates: further kinds of credentials.
+#[derive(Debug, Subcommand)]
+pub enum TemplateCommand {
+    /// Make a template; prints it as JSON
+    Add {
+        /// Whose.
+        #[command(flatten)]
+        home: HomeArg,
+        /// 1 to 32 of a-z, 0-9 and -
+        id: String,
+        /// The credential type, which the issuer is accredited for
+        #[arg(long = "type", value_name = "TYPE")]
+        credential_type: String,
+        /// The name that a wallet shows [default: the type]
+        #[arg(long)]
+        display_name: Option<String>,
+        /// vc+sd-jwt, dc+sd-jwt, jwt_vc_json or ldp_vc
+        #[arg(long, default_value = "vc+sd-jwt")]
+        format: String,
+        /// Further members of the back office's POST /templates, as JSON
+        #[arg(long, value_name = "JSON")]
+        more: Option<String>,
+    },
+    /// List templates, as JSON
+    List {
+        /// Whose.
+        #[command(flatten)]
+        home: HomeArg,
+    },
+}
+
 /// Keys that sign.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
@@ -203,6 +267,65 @@ pub enum KeyCommand {
     },
 }
 
+/// Further issuers of the VC-API.
+#[derive(Debug, Subcommand)]
+pub enum InstanceCommand {
+    /// Make an instance; the service has it from its next start on. Prints its DID and path as JSON
+    Add {
+        /// Whose.
+        #[command(flatten)]
+        home: HomeArg,
+        /// 1 to 32 of a-z, 0-9 and -
+        name: String,
+        /// eddsa-rdfc-2022, eddsa-jcs-2022, ecdsa-rdfc-2019, ecdsa-jcs-2019, ecdsa-sd-2023 or vc+jwt
+        #[arg(long)]
+        suite: String,
+        /// Issue as a did:key with a new key of EdDSA, ES256 or ES384, which nobody accredits [default: as the issuer]
+        #[arg(long, value_name = "ALGORITHM")]
+        did_key: Option<String>,
+        /// Give credentials status entries
+        #[arg(long)]
+        status: bool,
+    },
+}
+
+fn add_template(command: TemplateCommand) -> Result<(), Fault> {
+    let TemplateCommand::Add { home, id, credential_type, display_name, format, more } = command else {
+        return Ok(());
+    };
+    let mut template: serde_json::Value = match more {
+        Some(text) => serde_json::from_str(&text)
+            .map_err(|error| Fault::usage(format!("--more is not JSON: {error}")))?,
+        None => serde_json::json!({}),
+    };
+    let Some(members) = template.as_object_mut() else {
+        return Err(Fault::usage("--more is not a JSON object"));
+    };
+    let display_name = display_name.unwrap_or_else(|| credential_type.clone());
+    for (name, value) in
+        [("id", id), ("credentialType", credential_type), ("displayName", display_name), ("format", format)]
+    {
+        members.insert(name.to_owned(), value.into());
+    }
+    members.entry("validityDays").or_insert(365.into());
+    ask(&Home(home.home), "/templates", &Call::Post(template))
+}
+
+fn add_instance(command: InstanceCommand) -> Result<(), Fault> {
+    let InstanceCommand::Add { home, name, suite, did_key, status } = command;
+    let home = Home(home.home);
+    let config = Config::read(&home)?;
+    let keys = config.key_source(&home);
+    let made = InstanceConfig::generate(&suite, did_key.as_deref(), status).map_err(Fault::usage)?;
+    let instance = instance::add(&config.instance_source(&home, &keys), &name, made)?;
+    print(&serde_json::json!({
+        "name": name,
+        "did": instance.own.as_ref().map(|own| &own.did),
+        "keyId": instance.own.as_ref().map(|own| &own.id),
+        "path": format!("/instances/{name}/credentials/issue"),
+    }))
+}
+
 fn algorithm(text: &str) -> Result<Algorithm, String> {
     Algorithm::from_name(text).ok_or_else(|| format!("{text} is neither EdDSA nor ES256"))
 }
@@ -213,10 +336,26 @@ impl Command {
         match self {
             Self::Init(args) => init(*args),
             Self::Start { home, exit_with_parent } => service::start(&Home(home.home), exit_with_parent),
-            Self::Offer { home, roles, claims } => offer(&Home(home.home), &roles, &claims),
+            Self::Offer { home, roles, claims, template, login, by_reference } => {
+                let grant = if login { "authorizationCode" } else { "preAuthorized" };
+                let mut roles = roles;
+                if roles.is_empty() && template.is_none() {
+                    roles.push("member".to_owned());
+                }
+                let order = serde_json::json!({
+                    "subject": subject(&roles, &claims)?,
+                    "template": template,
+                    "grant": grant,
+                    "byReference": by_reference,
+                });
+                ask(&Home(home.home), "/offers", &Call::Post(order))
+            }
+            Self::Template(command @ TemplateCommand::Add { .. }) => add_template(command),
+            Self::Template(TemplateCommand::List { home }) => ask(&Home(home.home), "/templates", &Call::Get),
             Self::List { home } => ask(&Home(home.home), "/issuances", &Call::Get),
             Self::Revoke { home, id } => revoke(&Home(home.home), &id),
             Self::Operator(command) => operator(command),
+            Self::Instance(command) => add_instance(command),
             Self::Key(KeyCommand::Add { home, algorithm, in_module }) => {
                 let home = Home(home.home);
                 print(&Config::read(&home)?.key_source(&home).add(algorithm, in_module)?)
@@ -266,14 +405,22 @@ fn init(args: InitArgs) -> Result<(), Fault> {
             offer_minutes: args.offer_minutes,
         },
         database: args.database,
-        keys: KeysConfig { passphrase_file: args.passphrase_file, module: module(args.pkcs11)? },
+        keys: KeysConfig {
+            sealed: !args.plain_keys,
+            passphrase_file: args.passphrase_file,
+            module: module(args.pkcs11)?,
+        },
+        certificates: certificates(&args.certificates)?,
     };
     config.validate().map_err(Fault::usage)?;
     aval_client::NodeClient::new(&config.node, &aval_client::ClientOptions::default())
         .map_err(|error| Fault::usage(error.to_string()))?;
     let given = Source { module: config.keys.module.clone(), ..Source::plain(&args.keys) };
     let keys = given.read()?;
-    let source = config.key_source(&home);
+    let mut source = config.key_source(&home);
+    if let Sealing::Asked(asked) = &mut source.sealing {
+        *asked = Asked::choose()?;
+    }
     let sealed = source.seal(&given.text()?)?;
     let genesis = fs::read(&args.genesis).map_err(|error| {
         Fault::of_file(&args.genesis, &error, "give the network's genesis file with --genesis")
@@ -294,19 +441,22 @@ fn init(args: InitArgs) -> Result<(), Fault> {
     Ok(())
 }
 
-fn offer(home: &Home, roles: &[String], claims: &[String]) -> Result<(), Fault> {
-    let mut subject = serde_json::Map::from_iter([("role".to_owned(), roles.into())]);
+fn subject(roles: &[String], claims: &[String]) -> Result<serde_json::Value, Fault> {
+    let mut subject = serde_json::Map::new();
+    if !roles.is_empty() {
+        subject.insert("role".to_owned(), roles.into());
+    }
     for claim in claims {
         let Some((name, value)) = claim.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             return Err(Fault::usage(format!("--claim {claim} is not NAME=VALUE")));
         };
-        if subject.insert(name.to_owned(), value.into()).is_some() {
+        if name == "role" || subject.insert(name.to_owned(), value.into()).is_some() {
             return Err(Fault::usage(format!(
                 "--claim {name} is given twice, or is `role`, which --role gives"
             )));
         }
     }
-    ask(home, "/offers", &Call::Post(serde_json::json!({ "subject": subject })))
+    Ok(subject.into())
 }
 
 fn revoke(home: &Home, id: &str) -> Result<(), Fault> {

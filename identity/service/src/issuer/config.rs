@@ -7,19 +7,23 @@
 
 use crate::fault::Fault;
 use crate::home;
-use crate::keys::file::Source;
+use crate::keys::file::{Asked, Sealing, Source};
 use crate::keys::module::ModuleConfig;
 use crate::storage::{Slot, is_postgres_url};
 use aval_openid::UrlPolicy;
 use aval_types::grant::is_name;
 use aval_types::registry::{Purpose, Shape, is_registry_name};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is missing when a home folder has no configuration.
 const INIT_FIRST: &str = "run `aval-identityd issuer init` first, or give the right --home";
+/// The key file of a home folder, as plain text and under a passphrase.
+const PLAIN_KEYS: &str = "keys.json";
+const SEALED_KEYS: &str = "keys.sealed";
 /// The longest validity of a credential; renewal is what shows that a membership goes on.
 const VALIDITY_DAYS_MAX: u32 = 3_650;
 /// The longest life of an offer.
@@ -48,6 +52,9 @@ pub struct Config {
     /// How the private keys are kept.
     #[serde(default)]
     pub keys: KeysConfig,
+    /// Files with the certificates of keys (PEM, the key's own first), by the key's name without its `#`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, PathBuf>,
 }
 
 /// Shows no connection string: it may hold a password.
@@ -61,12 +68,28 @@ impl fmt::Debug for Config {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeysConfig {
-    /// The file with the passphrase of `keys.sealed`. Without one the keys are in `keys.json`, as plain text.
+    /// Whether the keys are sealed, in `keys.sealed`. Otherwise they are in `keys.json`, as plain text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sealed: bool,
+    /// The file with the passphrase; without one it is asked for. Implies that they are sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase_file: Option<PathBuf>,
     /// The PKCS#11 module, if private keys are in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<ModuleConfig>,
+}
+
+impl KeysConfig {
+    /// Where the private keys of a home folder are.
+    pub fn source(&self, folder: &Path) -> Source {
+        let sealing = match &self.passphrase_file {
+            Some(file) => Sealing::File(file.clone()),
+            None if self.sealed => Sealing::Asked(Asked::default()),
+            None => Sealing::Plain,
+        };
+        let path = folder.join(if matches!(sealing, Sealing::Plain) { PLAIN_KEYS } else { SEALED_KEYS });
+        Source { path, sealing, module: self.module.clone() }
+    }
 }
 
 /// A status registry that the issuer owns on the ledger.
@@ -181,6 +204,21 @@ impl Config {
         format!("{}/status/{registry}", self.public_url)
     }
 
+    /// The URI of a list as an instance signs it.
+    pub fn list_uri_of(&self, instance: &str, list: &str) -> String {
+        let registry = list.rsplit('/').next().unwrap_or_default();
+        format!("{}/instances/{instance}/status/{registry}", self.public_url)
+    }
+
+    /// The URI of the issuer's own list with the same bits.
+    pub fn list_behind(&self, list: &str) -> String {
+        let below = format!("{}/instances/", self.public_url);
+        match list.strip_prefix(&below).and_then(|rest| rest.split_once("/status/")) {
+            Some((_, registry)) => self.list_uri(registry),
+            None => list.to_owned(),
+        }
+    }
+
     /// The status lists of credentials that are presented to the ledger, which takes one entry: that for revocation.
     pub fn ledger_slots(&self) -> Vec<Slot> {
         self.slots().into_iter().filter(|slot| slot.purpose == "revocation").collect()
@@ -198,8 +236,13 @@ impl Config {
 
     /// Where the private keys are.
     pub fn key_source(&self, home: &Home) -> Source {
-        let path = if self.keys.passphrase_file.is_some() { home.sealed_keys() } else { home.keys() };
-        Source { path, passphrase_file: self.keys.passphrase_file.clone(), module: self.keys.module.clone() }
+        self.keys.source(&home.0)
+    }
+
+    /// Where instances are, protected as the keys are: by the passphrase that `keys` has asked for.
+    pub fn instance_source(&self, home: &Home, keys: &Source) -> Source {
+        let is_plain = matches!(keys.sealing, Sealing::Plain);
+        Source { path: home.instances(is_plain), sealing: keys.sealing.clone(), module: None }
     }
 
     /// The path of the public URL: empty, or with a slash in front and none behind.
@@ -222,12 +265,17 @@ impl Home {
 
     /// The issuer's DID and private keys, as plain text.
     pub fn keys(&self) -> PathBuf {
-        self.0.join("keys.json")
+        self.0.join(PLAIN_KEYS)
     }
 
     /// The issuer's DID and private keys, under a passphrase.
     pub fn sealed_keys(&self) -> PathBuf {
-        self.0.join("keys.sealed")
+        self.0.join(SEALED_KEYS)
+    }
+
+    /// Further issuers of the VC-API, kept as the keys are.
+    pub fn instances(&self, is_plain: bool) -> PathBuf {
+        self.0.join(if is_plain { "instances.json" } else { "instances.sealed" })
     }
 
     /// The network's genesis file.

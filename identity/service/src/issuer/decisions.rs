@@ -4,36 +4,40 @@
 //! spent in the records in the same step as its effect, so that an interrupted request can be made again.
 
 use super::config::{Config, CredentialConfig};
+use super::instance::Instances;
+use super::kind::Kind;
 use super::ledger::{Ledger, LedgerError, blocking};
+use super::make::make;
 use super::metrics::Counters;
+use super::page;
 use super::status_list::StatusList;
 use crate::clock::now_s;
 use crate::keys::{IssuerKeys, Key};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::storage::{
-    Entry, IssuanceRow, Issued, OfferRow, Records, RecordsError, Slot, Spending, StatusRow, TemplateRow,
+    Entry, GrantType, IssuanceRow, OfferRow, Records, RecordsError, Slot, StatusRow, TemplateRow,
 };
-use aval_codec::{Json, b64u, json};
+use aval_codec::{Json, b64u, json, sha256};
+use aval_credential::Limits;
 use aval_credential::schema::Schema;
-use aval_credential::{CredentialDraft, CredentialSchema, Limits, StatusEntry, StatusPurpose};
-use aval_did::key::{PublicKey, SigningKey};
+use aval_did::key::SigningKey;
 use aval_openid::ErrorResponse;
-use aval_openid::vci::offer::TransactionCodeSpec;
+use aval_openid::jwe::DecryptionKey;
+use aval_openid::vci::issuer::SessionState;
+use aval_openid::vci::metadata::Encryption;
+use aval_openid::vci::offer::{CredentialOffer, TransactionCodeSpec};
 use aval_openid::vci::token::TokenRequest;
 use aval_openid::vci::{
-    CredentialConfiguration, CredentialRequest, CredentialResponse, Issuer as Protocol, IssuerMetadata,
-    Session, TokenResponse,
+    CredentialConfiguration, Format, HolderKey, Issuer as Protocol, IssuerMetadata, Session, TokenResponse,
 };
-use aval_types::schema::CREDENTIAL_SCHEMA_TYPE;
 use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-/// The one format of credentials over OpenID4VCI.
-pub const FORMAT: &str = "vc+sd-jwt";
 /// Templates of one issuer.
 pub const TEMPLATES_MAX: i64 = 200;
 /// Digits of a transaction code.
@@ -43,12 +47,36 @@ const SUBJECT_BYTES_MAX: usize = 8 * 1024;
 /// What a presentation adds to a credential: the key binding, with room to spare.
 const KEY_BINDING_BYTES: usize = 1024;
 /// How far a credential's validity reaches back, so that a verifier whose clock is a little behind takes it.
-const CLOCK_SKEW_S: i64 = 60;
+pub(super) const CLOCK_SKEW_S: i64 = 60;
+/// How many keys a wallet may show at once, each for a credential of its own.
+const BATCH_MAX: u32 = 8;
+/// Letters of a login code: 60 bits, without those that look alike.
+const LOGIN_LETTERS: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+/// Three groups of so many.
+const LOGIN_GROUP: usize = 4;
+/// Where the key that requests are encrypted to is kept.
+const REQUEST_KEY: &str = "request-key";
 
 /// Fresh random bytes in base64url: codes, tokens and nonces.
-fn secret() -> String {
+pub(super) fn secret() -> String {
     let bytes: [u8; 32] = rand::rng().random();
     b64u::encode(bytes)
+}
+
+/// The code in an offer, or its issuer state, from what the reference to the offer ends with. So the records need not
+/// hold the code to serve the offer, and who reads them can redeem nothing.
+fn code_of(reference: &str) -> String {
+    b64u::encode(sha256(format!("offer {reference}").as_bytes()))
+}
+
+/// A login code: `ABCD-EFGH-JKLM`.
+fn login_code() -> String {
+    let letter = || {
+        let at = rand::rng().random_range(0..LOGIN_LETTERS.len());
+        char::from(LOGIN_LETTERS.get(at).copied().unwrap_or(b'2'))
+    };
+    let group = || (0..LOGIN_GROUP).map(|_| letter()).collect::<String>();
+    format!("{}-{}-{}", group(), group(), group())
 }
 
 /// Why a wallet's request got no credential.
@@ -80,8 +108,15 @@ pub struct NewOffer {
     pub id: String,
     /// What the wallet takes: as a link or a QR code.
     pub offer_uri: String,
-    /// What the holder is told another way.
-    pub tx_code: String,
+    /// The same as a picture, SVG.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qr: Option<String>,
+    /// What the holder is told another way, and enters into the wallet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tx_code: Option<String>,
+    /// What the holder is told another way, and enters on the issuer's page; once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_code: Option<String>,
     /// Until when it can be redeemed, Unix seconds.
     pub expires_s: i64,
 }
@@ -103,6 +138,8 @@ pub struct Issuer {
     metrics: Arc<Metrics>,
     counters: Counters,
     status_lists: BTreeMap<String, StatusList>,
+    request_key: OnceCell<DecryptionKey>,
+    instances: Instances,
 }
 
 /// What is to be offered, and to whom.
@@ -116,6 +153,12 @@ pub struct Order {
     pub subject_id: Option<String>,
     /// The issuance that is replaced.
     pub replaces: Option<String>,
+    /// How it is redeemed.
+    pub grant: GrantType,
+    /// Whether the link has a reference to the offer in it instead of the offer.
+    pub by_reference: bool,
+    /// Whether the link is wanted as a picture, too.
+    pub qr: bool,
 }
 
 /// Checks that the ledger knows the issuer: its key is in its DID document, it is accredited, and its registries exist.
@@ -141,7 +184,51 @@ impl Issuer {
         });
         let status_lists = lists.collect();
         let (metrics, counters) = Metrics::new("aval_issuer", Counters::register);
-        Self { protocol, config, keys, records, ledger, metrics, counters, status_lists }
+        let request_key = OnceCell::new();
+        let instances = Instances::new();
+        Self {
+            protocol,
+            config,
+            keys,
+            records,
+            ledger,
+            metrics,
+            counters,
+            status_lists,
+            request_key,
+            instances,
+        }
+    }
+
+    /// With further issuers of the VC-API.
+    pub fn with_instances(self, instances: Instances) -> Self {
+        Self { instances, ..self }
+    }
+
+    /// Further issuers of the VC-API.
+    pub fn instances(&self) -> &Instances {
+        &self.instances
+    }
+
+    /// The key that wallets encrypt requests to: the same on every instance. It protects on the way and beyond a proxy
+    /// that ends TLS, not from who reads the records.
+    pub(super) async fn request_key(&self) -> Result<&DecryptionKey, RecordsError> {
+        let key = self.request_key.get_or_try_init(|| async {
+            let made = b64u::encode(DecryptionKey::generate().to_seed().as_slice());
+            let kept = self.records.setting_or(REQUEST_KEY, &made).await?;
+            let seed = b64u::decode_array::<32>(&kept).ok();
+            let key = seed.and_then(|seed| DecryptionKey::from_seed(&seed).ok());
+            key.ok_or_else(|| RecordsError::NotMade("the key for requests cannot be read".to_owned()))
+        });
+        key.await
+    }
+
+    /// What wallets are told.
+    pub(super) async fn metadata(&self) -> Result<IssuerMetadata, RecordsError> {
+        let mut metadata = self.protocol().metadata.clone();
+        let key = self.request_key().await?;
+        metadata.credential_request_encryption = Some(Encryption::of_requests(key, false));
+        Ok(metadata)
     }
 
     /// What it says of itself, and the protocol's rules.
@@ -233,8 +320,16 @@ impl Issuer {
         judged.map_err(|error| Problem::invalid(format!("the claims do not fit the schema: {error}")))
     }
 
-    /// Checks that credentials can be made of a template: accreditation, schema.
+    /// Checks that credentials can be made of a template: key, accreditation, schema.
     pub async fn check_template(&self, template: &TemplateRow) -> Result<(), Problem> {
+        let kind = Kind::of(&self.config, Some(template))?;
+        let key = self.key_of(&kind)?;
+        kind.check(key.algorithm())?;
+        if kind.options.certified && self.keys.certificates(key.method()).is_none() {
+            return Err(Problem::invalid("certified: config.json has no `certificates` for this key"));
+        }
+        let asked = key.clone();
+        blocking(&self.ledger, move |ledger| ledger.check_key(&asked)).await?;
         self.check_accreditation(&template.credential_type, &BTreeSet::new()).await?;
         let Some(urn) = template.schema_id.clone() else { return Ok(()) };
         let record = blocking(&self.ledger, move |ledger| ledger.schema(&urn)).await?;
@@ -248,30 +343,44 @@ impl Issuer {
         Ok(())
     }
 
+    /// The key that signs credentials of a kind.
+    pub(super) fn key_of(&self, kind: &Kind) -> Result<Arc<Key>, Problem> {
+        let Some(name) = &kind.options.key else { return Ok(self.keys.active()) };
+        let key = self.keys.named(&format!("#{name}"));
+        key.ok_or_else(|| Problem::invalid("the key file has no key of the template's name"))
+    }
+
     /// Makes an offer. `operator` is whose doing it is.
     pub async fn offer(&self, order: Order, operator: &str) -> Result<NewOffer, Problem> {
-        let Order { subject, template, subject_id, replaces } = order;
-        let wanted = roles(&subject)?;
+        let Order { subject, template, subject_id, replaces, grant, by_reference, qr } = order;
+        let kind = Kind::of(&self.config, template.as_ref())?;
+        let wanted = roles(&subject, kind.is_configured)?;
         if let Some(template) = &template {
             self.check_schema(template, &subject).await?;
         }
-        let kind = Kind::of(&self.config, template.as_ref());
         let stored = serde_json::to_string(&subject).map_err(|error| Problem::internal(&error))?;
         self.rehearse(&kind, &stored)?;
         self.check_accreditation(&kind.credential_type, &wanted).await?;
+        let (id, reference, now_s) = (Uuid::new_v4().to_string(), secret(), now_s());
+        let code = code_of(&reference);
+        let ids = vec![kind.configuration.clone()];
         let protocol = self.protocol();
-        let (id, code) = (Uuid::new_v4().to_string(), secret());
-        let digits = 10u32.pow(TX_CODE_DIGITS);
-        let tx_code =
-            format!("{:0width$}", rand::rng().random_range(0..digits), width = TX_CODE_DIGITS as usize);
-        let salt: [u8; 32] = rand::rng().random();
-        let now_s = now_s();
-        let (offer, session) = protocol.offer(
-            vec![kind.configuration.clone()],
-            code.clone(),
-            Some((&tx_code, salt, TransactionCodeSpec::digits(TX_CODE_DIGITS))),
-            now_s,
-        );
+        let (offer, session, tx_code, login_code) = match grant {
+            GrantType::PreAuthorized => {
+                let digits = rand::rng().random_range(0..10u32.pow(TX_CODE_DIGITS));
+                let tx_code = format!("{digits:0width$}", width = TX_CODE_DIGITS as usize);
+                let spec = TransactionCodeSpec::digits(TX_CODE_DIGITS);
+                let tx = Some((tx_code.as_str(), rand::rng().random(), spec));
+                let (offer, session) = protocol.offer(ids, code.clone(), tx, now_s);
+                (offer, session, Some(tx_code), None)
+            }
+            GrantType::AuthorizationCode => {
+                let issuer = &protocol.metadata.credential_issuer;
+                let offer = CredentialOffer::with_authorization(issuer, ids.clone(), code.clone());
+                let until_s = now_s.saturating_add(protocol.rules.code_life_s);
+                (offer, Session::authorized(ids, until_s), None, Some(login_code()))
+            }
+        };
         let row = OfferRow {
             id: id.clone(),
             configuration: kind.configuration,
@@ -281,12 +390,41 @@ impl Issuer {
             template_id: template.map(|template| template.id),
             subject_id,
             replaces,
+            grant,
         };
         let entry = Entry::of(operator, "offer.created", &id, now_s);
-        self.records.insert_offer(&row, &code, &entry).await?;
+        self.records.insert_offer_with(&row, &code, login_code.as_deref(), &entry).await?;
         self.counters.offers.inc();
         tracing::info!(offer = id, "offered");
-        Ok(NewOffer { id, offer_uri: offer.to_uri(), tx_code, expires_s: row.expires_s })
+        let offer_uri = if by_reference {
+            CredentialOffer::uri_by_reference(&format!("{}/offer/{reference}", self.config.public_url))
+        } else {
+            offer.to_uri()
+        };
+        let qr = if qr { Some(page::qr_svg(&offer_uri)?) } else { None };
+        Ok(NewOffer { id, offer_uri, qr, tx_code, login_code, expires_s: row.expires_s })
+    }
+
+    /// The offer behind a reference, while it can be redeemed.
+    pub async fn offered(&self, reference: &str) -> Result<Option<CredentialOffer>, Refusal> {
+        let code = code_of(reference);
+        let Some(row) = self.records.offer_by_code(&code).await? else { return Ok(None) };
+        let session = read_session(&row)?;
+        let waits = match row.grant {
+            GrantType::PreAuthorized => session.state() == SessionState::Offered,
+            GrantType::AuthorizationCode => session.state() == SessionState::Redeemed,
+        };
+        if !waits || now_s() >= row.expires_s {
+            return Ok(None);
+        }
+        let (issuer, ids) = (&self.config.public_url, vec![row.configuration]);
+        Ok(Some(match row.grant {
+            GrantType::PreAuthorized => {
+                let spec = TransactionCodeSpec::digits(TX_CODE_DIGITS);
+                CredentialOffer::pre_authorized(issuer, ids, code, Some(spec))
+            }
+            GrantType::AuthorizationCode => CredentialOffer::with_authorization(issuer, ids, code),
+        }))
     }
 
     /// Makes the credential of a subject once for nobody, so that what cannot be issued is not offered.
@@ -294,26 +432,39 @@ impl Issuer {
         if subject.len() > SUBJECT_BYTES_MAX {
             return Err(Problem::invalid(format!("the subject's claims exceed {SUBJECT_BYTES_MAX} bytes")));
         }
-        let holder = SigningKey::generate_p256().public();
+        let holder = HolderKey { key: SigningKey::generate_p256().public(), did: None };
         let mut row = self.issuance(kind, subject, &holder, now_s());
         let last = |slot: Slot| StatusRow::first(&row.id, &slot, i64::from(slot.size) - 1);
         row.status = kind.slots.clone().into_iter().map(last).collect();
-        let credential = self.sign(&self.keys.active(), kind, &row, holder).map_err(|reason| {
+        let key = self.key_of(kind)?;
+        let credential = make(&self.keys, &key, kind, &row, &holder).map_err(|reason| {
             Problem::invalid(format!("no credential can be made of these claims: {reason}"))
         })?;
-        if credential.len() + KEY_BINDING_BYTES > Limits::LEDGER.bytes_max {
+        let for_ledger = matches!(kind.format, Format::VcSdJwt | Format::DcSdJwt);
+        let bytes = credential.as_str().map_or(0, str::len);
+        if for_ledger && bytes + KEY_BINDING_BYTES > Limits::LEDGER.bytes_max {
             return Err(Problem::invalid("the credential would be too large to be presented to the ledger"));
         }
         Ok(())
     }
 
-    /// The token endpoint.
-    pub async fn redeem(&self, form: &[u8]) -> Result<TokenResponse, Refusal> {
+    /// Redeems a pre-authorized code. A token that is asked for with a proof of possession is bound to its key.
+    pub(super) async fn redeem(
+        &self,
+        form: &[u8],
+        thumbprint: Option<String>,
+    ) -> Result<TokenResponse, Refusal> {
         let request = TokenRequest::parse(form)?;
         let now_s = now_s();
-        let row = self.records.offer_by_code(&request.code).await?.ok_or(ErrorResponse::invalid_grant())?;
+        let row = self.records.offer_by_code(&request.code).await?;
+        let row = row.filter(|row| row.grant == GrantType::PreAuthorized);
+        let row = row.ok_or(ErrorResponse::invalid_grant())?;
         let mut session = read_session(&row)?;
         let redeemed = session.redeem(&request, now_s);
+        let is_bound = thumbprint.is_some();
+        if let Some(thumbprint) = thumbprint.filter(|_| redeemed.is_ok()) {
+            session.bind(thumbprint);
+        }
         let after = session_text(&session).map_err(|error| Refusal::Failed(error.to_string()))?;
         let token = secret();
         let life_s = self.protocol().rules.token_life_s;
@@ -325,7 +476,8 @@ impl Issuer {
         redeemed?;
         self.counters.redemptions.inc();
         tracing::info!(offer = row.id, "redeemed");
-        Ok(TokenResponse::bearer(token, u64::try_from(life_s).unwrap_or_default()))
+        let life_s = u64::try_from(life_s).unwrap_or_default();
+        Ok(if is_bound { TokenResponse::dpop(token, life_s) } else { TokenResponse::bearer(token, life_s) })
     }
 
     /// The nonce endpoint.
@@ -336,53 +488,15 @@ impl Issuer {
         Ok(nonce)
     }
 
-    /// The credential endpoint.
-    pub async fn issue(&self, token: &str, body: &[u8]) -> Result<CredentialResponse, Refusal> {
-        let now_s = now_s();
-        let row = self.records.offer_by_token(token, now_s).await?.ok_or(ErrorResponse::invalid_token())?;
-        let request = CredentialRequest::parse(body)?;
-        let mut session = read_session(&row)?;
-        let template = match &row.template_id {
-            Some(id) => self.records.template(id).await?,
-            None => None,
-        };
-        if template.is_some() && !self.offers(&row.configuration) {
-            self.follow_templates().await?;
-        }
-        let accepted = self.protocol().accept(&session, &request, now_s)?;
-        session.complete(&accepted.configuration_id);
-        let session = session_text(&session).map_err(|error| Refusal::Failed(error.to_string()))?;
-        let kind = Kind::of(&self.config, template.as_ref());
-        self.check_still_accredited(&kind, &row).await?;
-        let spending = Spending { offer: &row, session: &session, nonce: &accepted.nonce, now_s };
-        let holder = accepted.holder.key;
-        let mut wanted = self.issuance(&kind, &row.subject, &holder, now_s);
-        wanted.template_id = row.template_id.clone();
-        wanted.subject_id = row.subject_id.clone();
-        wanted.replaces = row.replaces.clone();
-        let key = self.keys.active();
-        wanted.key_id = key.id().to_owned();
-        let draw = |size| rand::rng().random_range(0..size);
-        let make = |issuance: &IssuanceRow| self.sign(&key, &kind, issuance, holder);
-        match self.records.issue(&spending, &wanted, &kind.slots, draw, make).await? {
-            Issued::Done(credential) => {
-                self.counters.issued.inc();
-                tracing::info!(offer = row.id, issuance = wanted.id, "issued");
-                Ok(CredentialResponse::of(credential))
-            }
-            Issued::NonceSpent => Err(ErrorResponse::invalid_nonce().into()),
-            Issued::SessionMoved => Err(ErrorResponse::invalid_token().into()),
-        }
-    }
-
-    fn offers(&self, configuration: &str) -> bool {
+    pub(super) fn offers(&self, configuration: &str) -> bool {
         self.protocol().metadata.credential_configurations_supported.contains_key(configuration)
     }
 
     /// The accreditation that was there when the offer was made may have ended since.
-    async fn check_still_accredited(&self, kind: &Kind, row: &OfferRow) -> Result<(), Refusal> {
+    pub(super) async fn check_still_accredited(&self, kind: &Kind, row: &OfferRow) -> Result<(), Refusal> {
         let subject = read_subject(&row.subject).map_err(Refusal::Failed)?;
-        let wanted = roles(&subject).map_err(|problem| Refusal::Failed(problem.detail))?;
+        let wanted = roles(&subject, kind.is_configured);
+        let wanted = wanted.map_err(|problem| Refusal::Failed(problem.detail))?;
         let checked = self.check_accreditation(&kind.credential_type, &wanted).await;
         checked.map_err(|problem| {
             tracing::warn!(code = problem.code, "nothing is issued without an accreditation");
@@ -397,85 +511,19 @@ impl Issuer {
     }
 
     /// A new issuance without entries in status lists.
-    fn issuance(&self, kind: &Kind, subject: &str, holder: &PublicKey, now_s: i64) -> IssuanceRow {
+    pub(super) fn issuance(&self, kind: &Kind, subject: &str, holder: &HolderKey, now_s: i64) -> IssuanceRow {
         let id = Uuid::new_v4().to_string();
         IssuanceRow {
             credential_id: format!("urn:uuid:{id}"),
             id,
             credential_type: kind.credential_type.clone(),
-            format: FORMAT.to_owned(),
+            format: kind.format.name().to_owned(),
             subject: subject.to_owned(),
-            holder: holder.thumbprint(),
+            holder: holder.key.thumbprint(),
             issued_s: now_s,
             expires_s: now_s.saturating_add(kind.validity_days.saturating_mul(86_400)),
             state: "valid".to_owned(),
             ..IssuanceRow::default()
-        }
-    }
-
-    fn sign(
-        &self,
-        key: &Key,
-        kind: &Kind,
-        issuance: &IssuanceRow,
-        holder: PublicKey,
-    ) -> Result<String, String> {
-        let claims = read_subject(&issuance.subject)?;
-        let disclosable: BTreeSet<String> = claims.keys().filter(|name| *name != "role").cloned().collect();
-        let status = issuance.status.iter().map(|entry| StatusEntry {
-            purpose: StatusPurpose::from_name(&entry.purpose),
-            index: entry.index(),
-            list: entry.list.clone(),
-        });
-        let schema = kind
-            .schema_id
-            .as_ref()
-            .map(|id| CredentialSchema { id: id.clone(), kind: CREDENTIAL_SCHEMA_TYPE.to_owned() });
-        let draft = CredentialDraft {
-            issuer: self.keys.did().to_string(),
-            key_id: key.id().to_owned(),
-            id: Some(issuance.credential_id.clone()),
-            contexts: Vec::new(),
-            types: vec![issuance.credential_type.clone()],
-            subject_id: None,
-            claims,
-            disclosable,
-            status: status.collect(),
-            valid_from_s: issuance.issued_s.saturating_sub(CLOCK_SKEW_S),
-            valid_until_s: Some(issuance.expires_s),
-            holder_key: Some(holder),
-            schema,
-        };
-        aval_credential::issue(&draft, key, &mut || rand::rng().random()).map_err(|error| error.to_string())
-    }
-}
-
-/// The kind of a credential: what a template says, or the configuration.
-struct Kind {
-    configuration: String,
-    credential_type: String,
-    validity_days: i64,
-    schema_id: Option<String>,
-    slots: Vec<Slot>,
-}
-
-impl Kind {
-    fn of(config: &Config, template: Option<&TemplateRow>) -> Self {
-        match template {
-            Some(template) => Self {
-                configuration: template.id.clone(),
-                credential_type: template.credential_type.clone(),
-                validity_days: template.validity_days,
-                schema_id: template.schema_id.clone(),
-                slots: if template.suspendable { config.slots() } else { config.ledger_slots() },
-            },
-            None => Self {
-                configuration: config.credential.credential_type.clone(),
-                credential_type: config.credential.credential_type.clone(),
-                validity_days: i64::from(config.credential.validity_days),
-                schema_id: None,
-                slots: config.ledger_slots(),
-            },
         }
     }
 }
@@ -488,21 +536,25 @@ fn protocol(config: &Config, templates: &[TemplateRow]) -> Protocol {
         credential_type,
         CredentialConfiguration::vc_sd_jwt(credential_type, display_name),
     );
-    let metadata = templates.iter().fold(metadata, |metadata, template| {
-        let configuration =
-            CredentialConfiguration::vc_sd_jwt(&template.credential_type, &template.display_name);
-        metadata.with_configuration(&template.id, configuration)
-    });
-    let mut protocol = Protocol::new(metadata);
+    let mut metadata =
+        templates.iter().fold(metadata, |metadata, template| match Kind::of(config, Some(template)) {
+            Ok(kind) => metadata.with_configuration(&template.id, kind.described(&template.display_name)),
+            Err(problem) => {
+                tracing::error!(template = template.id, reason = problem.detail, "not offered");
+                metadata
+            }
+        });
+    metadata.credential_response_encryption = Some(Encryption::of_responses(false));
+    let mut protocol = Protocol::new(metadata.with_later(BATCH_MAX));
     protocol.rules.code_life_s = i64::from(*offer_minutes) * 60;
     protocol
 }
 
-fn session_text(session: &Session) -> Result<String, serde_json::Error> {
+pub(super) fn session_text(session: &Session) -> Result<String, serde_json::Error> {
     serde_json::to_string(session)
 }
 
-fn read_session(row: &OfferRow) -> Result<Session, Refusal> {
+pub(super) fn read_session(row: &OfferRow) -> Result<Session, Refusal> {
     serde_json::from_str(&row.session)
         .map_err(|_| Refusal::Failed(format!("the session of offer {} cannot be read", row.id)))
 }
@@ -513,9 +565,10 @@ pub(super) fn read_subject(text: &str) -> Result<BTreeMap<String, Json>, String>
     json::from_slice(text.as_bytes(), limits).map_err(|error| error.to_string())
 }
 
-/// The roles of a subject: a list of names, each once.
-fn roles(subject: &BTreeMap<String, Json>) -> Result<BTreeSet<String>, Problem> {
+/// The roles of a subject: a list of names, each once. What the ledger reads has one at least.
+fn roles(subject: &BTreeMap<String, Json>, required: bool) -> Result<BTreeSet<String>, Problem> {
     let names = match subject.get("role") {
+        None if !required => return Ok(BTreeSet::new()),
         Some(Json::Array(names)) => names.as_slice(),
         _ => &[],
     };

@@ -1,8 +1,9 @@
 //! What the back office takes and gives, as JSON.
 
 use super::decisions::read_subject;
+use super::kind::TemplateOptions;
 use crate::problem::Problem;
-use crate::storage::{AuditRow, IssuanceRow, Role, SubjectRow, TemplateRow};
+use crate::storage::{AuditRow, DeferralRow, IssuanceRow, Role, SubjectRow, TemplateRow};
 use aval_codec::Json as Strict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,6 +46,12 @@ pub struct Issuance {
     /// The issuance that it replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     replaces: Option<String>,
+    /// The first of those that were issued by the same request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_of: Option<String>,
+    /// What the wallet said of it: `credential_accepted`, `credential_failure` or `credential_deleted`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<String>,
     /// The RFC 7638 thumbprint of the holder's key.
     holder: String,
     /// The key that signed it.
@@ -79,6 +86,8 @@ impl From<IssuanceRow> for Issuance {
             template: row.template_id,
             subject_id: row.subject_id,
             replaces: row.replaces,
+            batch_of: row.batch_of,
+            delivery: row.delivery,
             holder: row.holder,
             key_id: row.key_id,
             status: status.collect(),
@@ -107,6 +116,11 @@ pub struct NewTemplate {
     /// Whether its credentials can be suspended. The ledger takes no presentation of a credential that can.
     #[serde(default)]
     pub suspendable: bool,
+    /// `vc+sd-jwt`, which the ledger reads and which is meant without it, `dc+sd-jwt`, `jwt_vc_json` or `ldp_vc`.
+    pub format: Option<String>,
+    /// How its credentials are made and given out.
+    #[serde(default)]
+    pub options: TemplateOptions,
     /// Claims that every credential of it has unless the subject says otherwise.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -125,6 +139,7 @@ pub struct Template {
     #[serde(skip_serializing_if = "Option::is_none")]
     schema_id: Option<String>,
     suspendable: bool,
+    options: TemplateOptions,
     #[schema(value_type = Object)]
     claims: BTreeMap<String, Strict>,
     created_s: i64,
@@ -136,6 +151,7 @@ impl Template {
     /// A template as it is stored.
     pub fn of(row: TemplateRow) -> Result<Self, Problem> {
         Ok(Self {
+            options: TemplateOptions::of(&row)?,
             claims: read_subject(&row.claims).map_err(|error| Problem::internal(&error))?,
             id: row.id,
             credential_type: row.credential_type,
@@ -242,5 +258,22 @@ impl From<AuditRow> for AuditLine {
             subject: row.subject,
             detail: row.detail,
         }
+    }
+}
+
+/// A credential that waits for approval.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Deferral {
+    id: String,
+    /// The offer that it is issued under.
+    offer: String,
+    /// Unix seconds.
+    created_s: i64,
+}
+
+impl From<DeferralRow> for Deferral {
+    fn from(row: DeferralRow) -> Self {
+        Self { id: row.id, offer: row.offer_id, created_s: row.created_s }
     }
 }

@@ -3,7 +3,8 @@
 use super::config::{Config, Home};
 use super::decisions::{Issuer, prepare_ledger};
 use super::ledger::Ledger;
-use super::{admin, public};
+use super::{admin, instance, public};
+use crate::certificates::{CHAIN_MAX, certificates};
 use crate::clock::now_s;
 use crate::fault::Fault;
 use crate::keys::IssuerKeys;
@@ -26,7 +27,10 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Serves a home folder until told to stop. Whatever is wrong is found before anything in the folder is changed.
 pub fn start(home: &Home, exit_with_parent: bool) -> Result<(), Fault> {
     let config = Config::read(home)?;
-    let keys = Arc::new(IssuerKeys::open(config.key_source(home))?);
+    let source = config.key_source(home);
+    let keys = Arc::new(IssuerKeys::open(source.clone())?);
+    let instances = instance::open(&config.instance_source(home, &source))?;
+    certify(&config, &keys)?;
     let token = home.read_admin_token()?;
     let ledger = Ledger::open(&config, &home.read_genesis()?, &home.checkpoint(), keys.clone())?;
     let runtime = tokio::runtime::Runtime::new()
@@ -43,7 +47,7 @@ pub fn start(home: &Home, exit_with_parent: bool) -> Result<(), Fault> {
             _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
         }
         let records = open_records(&config, home).await?;
-        let issuer = Arc::new(Issuer::new(config, keys, records, ledger));
+        let issuer = Arc::new(Issuer::new(config, keys, records, ledger).with_instances(instances));
         issuer.follow_templates().await?;
         issuer.follow_active_key().await?;
         run(issuer, public, admin, &token, Bounds::default(), stopped).await;
@@ -51,6 +55,18 @@ pub fn start(home: &Home, exit_with_parent: bool) -> Result<(), Fault> {
     });
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     done
+}
+
+/// Gives keys the certificates that a configuration names.
+fn certify(config: &Config, keys: &IssuerKeys) -> Result<(), Fault> {
+    for (name, path) in &config.certificates {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Fault::of_file(path, &error, "`certificates` in config.json names it"))?;
+        let chain = certificates(&text, CHAIN_MAX)
+            .map_err(|reason| Fault::failed(format!("{}: {reason}", path.display())))?;
+        keys.certify(&format!("#{name}"), chain)?;
+    }
+    Ok(())
 }
 
 /// The records that a configuration names.

@@ -5,6 +5,7 @@
 //! | `application/vc+jwt` | `BitstringStatusListCredential` (Bitstring Status List 1.0, section 2.2) as VC-JOSE-COSE |
 //! | `application/vc` | the same, secured by Data Integrity with `eddsa-jcs-2022` or `ecdsa-jcs-2019` |
 //! | `application/statuslist+jwt` | Token Status List (IETF draft, section 5.1) |
+//! | `application/statuslist+cwt` | the same as CWT (section 5.2) |
 //!
 //! Its bits are read from the ledger with proofs and never from the records, so that it cannot say anything else than
 //! the ledger does. The records only tell when to read again: they count the changes that any instance made. One
@@ -18,9 +19,10 @@ use crate::storage::Records;
 use aval_codec::sha256;
 use aval_credential::date;
 use aval_did::key::Algorithm;
+use aval_formats::cose;
 use aval_formats::data_integrity::{self, ProofOptions, Suite};
 use aval_formats::jose;
-use aval_formats::status::token::JWT_TYPE;
+use aval_formats::status::token::{CWT_TYPE, JWT_TYPE};
 use aval_formats::status::{BitstringList, TokenList, TokenListClaims};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -47,11 +49,13 @@ pub enum Form {
     DataIntegrity,
     /// A Token Status List as a JWT.
     TokenJwt,
+    /// A Token Status List as a CWT.
+    TokenCwt,
 }
 
 impl Form {
     /// All forms, the one that is served without a wish first.
-    pub const ALL: [Self; 3] = [Self::VcJwt, Self::DataIntegrity, Self::TokenJwt];
+    pub const ALL: [Self; 4] = [Self::VcJwt, Self::DataIntegrity, Self::TokenJwt, Self::TokenCwt];
 
     /// The media type.
     pub fn media_type(self) -> &'static str {
@@ -59,6 +63,7 @@ impl Form {
             Self::VcJwt => "application/vc+jwt",
             Self::DataIntegrity => "application/vc",
             Self::TokenJwt => "application/statuslist+jwt",
+            Self::TokenCwt => "application/statuslist+cwt",
         }
     }
 
@@ -76,6 +81,7 @@ impl Form {
                     &["application/vc", "application/vc+ld+json", "application/ld+json", "application/json"]
                 }
                 Self::TokenJwt => &["application/statuslist+jwt"],
+                Self::TokenCwt => &["application/statuslist+cwt"],
             };
             let exact = ranges
                 .iter()
@@ -301,20 +307,44 @@ impl StatusList {
                 let header = jose::key_id_header(key.id());
                 jose::sign(JWT_TYPE, &header, &claims, key).map_err(|error| failed(&error))?.into_bytes()
             }
+            Form::TokenCwt => {
+                let claims = self.token_list(status, now_s, valid_until_s);
+                let claims = claims.and_then(|claims| claims.to_cbor()).map_err(|error| failed(&error))?;
+                // The claims of a CWT are no content type of their own (RFC 8392 section 7).
+                cose::sign(CWT_TYPE, None, key.id().as_bytes(), &claims, key)
+                    .map_err(|error| failed(&error))?
+            }
         };
         let etag = format!("\"{}\"", sha256(&body));
         Ok(SignedList { body, etag, signed_s: now_s, valid_until_s, key_id: key.id().to_owned() })
     }
 
+    /// The same bits as an unsigned credential of somebody else under another URI, valid for as long as ours.
+    pub async fn copy_for(&self, uri: &str, did: &str, now_s: i64) -> Result<Value, LedgerError> {
+        self.current(Form::VcJwt).await?;
+        let kept = self.kept().ok_or(LedgerError::Interrupted)?;
+        self.credential_of(uri, did, &kept.status, now_s, now_s.saturating_add(LIFE_S))
+    }
+
     fn credential(&self, status: &StatusBits, now_s: i64, until_s: i64) -> Result<Value, LedgerError> {
+        self.credential_of(&self.uri, self.keys.did().as_str(), status, now_s, until_s)
+    }
+
+    fn credential_of(
+        &self,
+        uri: &str,
+        did: &str,
+        status: &StatusBits,
+        now_s: i64,
+        until_s: i64,
+    ) -> Result<Value, LedgerError> {
         let date = |seconds| date::format(seconds).ok_or(LedgerError::Sign("the clock is wrong".to_owned()));
         // Valid from the block on that it was read at, for as long as this service vouches for it.
         let from_s = i64::try_from(status.time_ms / 1000).unwrap_or(i64::MAX).min(now_s);
         let failed = |error: aval_formats::status::StatusError| LedgerError::Sign(error.to_string());
         let mut list = BitstringList::from_bits(&[&self.purpose], status.bits.clone()).map_err(failed)?;
         list.ttl_ms = u64::try_from(MAX_AGE.as_millis()).ok();
-        list.to_credential(&self.uri, self.keys.did().as_str(), &date(from_s)?, &date(until_s)?)
-            .map_err(failed)
+        list.to_credential(uri, did, &date(from_s)?, &date(until_s)?).map_err(failed)
     }
 
     /// The Token Status List of the registry: 1 is invalid, 2 is suspended (section 7.1).

@@ -2,11 +2,14 @@
 //!
 //! The client brings a credential without proof; the issuer decides whether it may be issued: it has to be its own, of
 //! types that the ledger accredits it for. Then it gets status entries at random indices, a record, and a Data
-//! Integrity proof by the active key.
+//! Integrity proof by the active key. An [`instance`](super::instance) does the same under
+//! `/instances/{name}/credentials/issue` in its own way.
 
 use super::access::{Office, Operator};
 use super::admin::EMPTY;
 use super::decisions::Issuer;
+use super::instance::{Instance, Securing};
+use super::make::status_entries;
 use super::status::Change;
 use crate::clock::now_s;
 use crate::layers::{InForm, has_media_type};
@@ -15,14 +18,14 @@ use crate::storage::{Entry, IssuanceRow, RecordsError};
 use aval_did::key::Algorithm;
 use aval_formats::data_integrity::{self, ProofOptions, Suite};
 use aval_formats::date::{self, Rounding};
+use aval_formats::jose;
 use aval_formats::json::Limits;
-use aval_formats::status::BitstringEntry;
 use aval_formats::vc_api::{IssueRequest, Reply, RequestError, StatusRequest, issued};
 use aval_formats::vcdm::{self, Version};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use rand::RngExt as _;
@@ -75,7 +78,45 @@ pub async fn issue(
         Ok(request) => request,
         Err(error) => return answer(error.reply()),
     };
-    match issue_one(&office.issuer, request, &operator.name).await {
+    answered(issue_one(&office.issuer, None, request, &operator.name).await)
+}
+
+/// Issue a credential as an instance (VC-API)
+///
+/// Role: issuer.
+#[utoipa::path(post, path = "/instances/{name}/credentials/issue",
+    params(("name" = String, Path, description = "The instance")),
+    request_body(content = Object, example = json!({"credential": {}})),
+    responses((status = 201, description = "`verifiableCredential`", body = Object),
+    (status = 400, description = "It is no credential that this issuer can issue", body = Object),
+    (status = 401, description = "The token is missing or wrong", body = Problem),
+    (status = 403, description = "The operator's role does not allow it", body = Problem),
+    (status = 404, description = "There is no such instance", body = Problem),
+    (status = 413, description = "The body is too large", body = Object),
+    (status = 422, description = "The ledger does not accredit the issuer for it", body = Problem),
+    (status = 503, description = "The ledger cannot be reached", body = Problem)))]
+pub async fn issue_as(
+    State(office): State<Office>,
+    Extension(operator): Extension<Operator>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let Some(instance) = office.issuer.instances().get(&name) else {
+        return Problem::not_found("there is no such instance").into_response();
+    };
+    let body = match body_of(&headers, body) {
+        Ok(body) => body,
+        Err(status) => return Problem::of_status(status).into_response(),
+    };
+    match IssueRequest::read(&body, now_s(), Limits::default()) {
+        Ok(request) => answered(issue_one(&office.issuer, Some(instance), request, &operator.name).await),
+        Err(error) => answer(error.reply()),
+    }
+}
+
+fn answered(outcome: Result<Value, Refusal>) -> Response {
+    match outcome {
         Ok(credential) => answer(issued(credential)),
         Err(Refusal::Request(error)) => answer(error.reply()),
         Err(Refusal::Problem(problem)) => problem.into_response(),
@@ -99,62 +140,115 @@ impl From<RequestError> for Refusal {
     }
 }
 
-async fn issue_one(issuer: &Arc<Issuer>, request: IssueRequest, operator: &str) -> Result<Value, Refusal> {
-    let did = issuer.keys().did().as_str();
-    if request.issuer() != Some(did) {
-        return Err(RequestError::Member("`credential.issuer` is not this issuer").into());
+/// Who issues: the issuer itself, or an instance.
+struct Author<'a> {
+    did: &'a str,
+    key_id: &'a str,
+    signer: &'a (dyn aval_formats::Signer + Sync),
+    securing: Securing,
+    instance: Option<&'a Instance>,
+}
+
+impl Author<'_> {
+    /// The credential as it is given out.
+    fn secure(&self, credential: &Value, mandatory: &[String], now_s: i64) -> Result<Value, String> {
+        let secured = match self.securing {
+            Securing::Proof(suite) => {
+                let options = ProofOptions {
+                    created: date::format(now_s),
+                    mandatory_pointers: mandatory.to_vec(),
+                    ..ProofOptions::new(suite, self.key_id, "assertionMethod")
+                };
+                data_integrity::secure(credential, &options, self.signer)
+            }
+            Securing::Jwt => jose::sign_credential(credential, self.key_id, self.signer).map(|jwt| {
+                json!({
+                    "@context": vcdm::CONTEXT_2_0,
+                    "id": format!("data:application/vc+jwt,{jwt}"),
+                    "type": "EnvelopedVerifiableCredential",
+                })
+            }),
+        };
+        secured.map_err(|error| error.to_string())
     }
-    if !request.mandatory_pointers.is_empty() {
-        return Err(RequestError::UnknownOption.into());
+
+    /// Checks what this way of securing cannot do.
+    fn check(&self, request: &IssueRequest) -> Result<(), RequestError> {
+        let is_selective = self.securing == Securing::Proof(Suite::EcdsaSd2023);
+        if !request.mandatory_pointers.is_empty() && !is_selective {
+            return Err(RequestError::UnknownOption);
+        }
+        if self.securing == Securing::Jwt && request.version == Version::V1 {
+            return Err(RequestError::Member("a credential of version 1.1 is not secured as vc+jwt"));
+        }
+        if request.issuer() != Some(self.did) {
+            return Err(RequestError::Member("`credential.issuer` is not this issuer"));
+        }
+        Ok(())
     }
+}
+
+async fn issue_one(
+    issuer: &Arc<Issuer>,
+    instance: Option<&Instance>,
+    request: IssueRequest,
+    operator: &str,
+) -> Result<Value, Refusal> {
+    let key = issuer.keys().active();
+    let own = instance.and_then(|instance| instance.own.as_ref());
+    let securing = instance.map_or_else(|| Securing::Proof(usual(key.algorithm())), |one| one.securing);
+    let author = match own {
+        Some(own) => Author { did: &own.did, key_id: &own.id, signer: &own.key, securing, instance },
+        None => {
+            Author { did: issuer.keys().did().as_str(), key_id: key.id(), signer: &*key, securing, instance }
+        }
+    };
+    author.check(&request)?;
     let types: Vec<String> = vcdm::types_of(&request.credential)
         .into_iter()
         .filter(|name| *name != "VerifiableCredential")
         .map(str::to_owned)
         .collect();
-    let Some(credential_type) = types.first().cloned() else {
-        return Err(RequestError::Member("`credential.type` names no type that could be accredited").into());
+    let credential_type = match (types.first(), own) {
+        (Some(first), _) => first.clone(),
+        (None, Some(_)) => "VerifiableCredential".to_owned(),
+        (None, None) => {
+            let reason = "`credential.type` names no type that could be accredited";
+            return Err(RequestError::Member(reason).into());
+        }
     };
-    let roles = roles_of(&request.credential);
-    for name in &types {
-        issuer.check_accreditation(name, &roles).await?;
+    if own.is_none() {
+        let roles = roles_of(&request.credential);
+        for name in &types {
+            issuer.check_accreditation(name, &roles).await?;
+        }
     }
-    let now_s = now_s();
-    let (id, key) = (Uuid::new_v4().to_string(), issuer.keys().active());
+    let (id, now_s) = (Uuid::new_v4().to_string(), now_s());
     let mut credential = request.credential;
     let expires_s = complete(issuer, &mut credential, request.version, &id, now_s)?;
     let text = |name: &str| credential.get(name).and_then(Value::as_str).map(str::to_owned);
+    let given = request.credential_id.or_else(|| text("id"));
     let wanted = IssuanceRow {
-        credential_id: request
-            .credential_id
-            .or_else(|| text("id"))
-            .unwrap_or_else(|| format!("urn:uuid:{id}")),
+        credential_id: given.unwrap_or_else(|| format!("urn:uuid:{id}")),
         id,
         credential_type,
-        format: FORMAT.to_owned(),
+        format: if securing == Securing::Jwt { "vc+jwt" } else { FORMAT }.to_owned(),
         subject: EMPTY.to_owned(),
-        key_id: key.id().to_owned(),
+        key_id: author.key_id.to_owned(),
         issued_s: now_s,
         expires_s,
         state: "valid".to_owned(),
         ..IssuanceRow::default()
     };
-    let suite = match key.algorithm() {
-        Algorithm::EdDsa => Suite::EddsaJcs2022,
-        Algorithm::Es256 => Suite::EcdsaJcs2019,
-    };
-    let options = ProofOptions {
-        created: date::format(now_s),
-        ..ProofOptions::new(suite, key.id(), "assertionMethod")
-    };
     let make = |row: &IssuanceRow| {
         let mut credential = credential.clone();
-        add_status(&mut credential, row);
-        data_integrity::secure(&credential, &options, &*key).map_err(|error| error.to_string())
+        add_status(issuer, &mut credential, row, author.instance);
+        author.secure(&credential, &request.mandatory_pointers, now_s)
     };
+    let slots = if instance.is_none_or(|one| one.status) { issuer.config().slots() } else { Vec::new() };
     let entry = Entry::of(operator, "credential.issued", &wanted.id, now_s);
     let draw = |size| rand::rng().random_range(0..size);
-    let made = issuer.records().issue_directly(&wanted, &issuer.config().slots(), draw, make, &entry).await;
+    let made = issuer.records().issue_directly(&wanted, &slots, draw, make, &entry).await;
     let made = made.map_err(|error| match error {
         RecordsError::NotMade(reason) => Problem::invalid(reason),
         other => other.into(),
@@ -162,6 +256,14 @@ async fn issue_one(issuer: &Arc<Issuer>, request: IssueRequest, operator: &str) 
     issuer.counters().issued.inc();
     tracing::info!(issuance = wanted.id, "issued");
     Ok(made)
+}
+
+/// The suite that nobody asked for in particular.
+fn usual(algorithm: Algorithm) -> Suite {
+    match algorithm {
+        Algorithm::EdDsa => Suite::EddsaJcs2022,
+        Algorithm::Es256 => Suite::EcdsaJcs2019,
+    }
 }
 
 /// The roles that a credential gives its subjects.
@@ -221,27 +323,22 @@ fn complete(
 }
 
 /// Adds the status entries of a new issuance to those that the client gave.
-fn add_status(credential: &mut Value, row: &IssuanceRow) {
-    let entries = row.status.iter().map(|entry| {
-        let mut value = json!({
-            "id": format!("{}#{}", entry.list, entry.list_index),
-            "type": aval_formats::status::bitstring::ENTRY_TYPE,
-            "statusPurpose": entry.purpose,
-            "statusListIndex": entry.list_index.to_string(),
-            "statusListCredential": entry.list,
-        });
-        if let Ok(read) = BitstringEntry::read(&value) {
-            value = read.to_value();
-        }
-        value
-    });
+fn add_status(issuer: &Issuer, credential: &mut Value, row: &IssuanceRow, instance: Option<&Instance>) {
+    let mut row = row.clone();
+    if let Some(name) = instance.filter(|one| one.own.is_some()).map(|one| one.name.as_str()) {
+        // The same bits in a list that the instance signs.
+        row.status.iter_mut().for_each(|entry| entry.list = issuer.config().list_uri_of(name, &entry.list));
+    }
+    if row.status.is_empty() {
+        return;
+    }
     let Some(members) = credential.as_object_mut() else { return };
     let mut all = match members.remove("credentialStatus") {
         Some(Value::Array(given)) => given,
         Some(given) => vec![given],
         None => Vec::new(),
     };
-    all.extend(entries);
+    all.extend(status_entries(&row));
     members.insert("credentialStatus".to_owned(), Value::Array(all));
 }
 
@@ -295,7 +392,7 @@ async fn change_one(issuer: &Arc<Issuer>, request: &StatusRequest, operator: &st
     let found = match (&request.list, request.index) {
         (Some(list), Some(index)) => {
             let index = i64::try_from(index).map_err(|_| missing())?;
-            records.issuance_at(list, index).await?
+            records.issuance_at(&issuer.config().list_behind(list), index).await?
         }
         _ => records.issuance_of(&request.credential_id).await?,
     };

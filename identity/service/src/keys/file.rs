@@ -19,7 +19,9 @@ use aval_did::key::{Algorithm, Signer, SigningKey};
 use aval_sealed::{Header, KeyDerivation, Magic, SealError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use zeroize::{Zeroize as _, Zeroizing};
 
 const REMEDY: &str = "`aval-identityd issuer init --keys FILE` puts it there";
@@ -28,16 +30,88 @@ const PASSPHRASE_REMEDY: &str = "write the passphrase of the key file into it";
 const MAGIC: Magic = b"aval-keys\n";
 /// A passphrase for unattended use is read by a machine: it may well be long.
 const PASSPHRASE_LENGTH_MIN: usize = 8;
+/// Where a passphrase may be instead of in a file.
+pub const PASSPHRASE_VARIABLE: &str = "AVAL_ISSUER_PASSPHRASE";
 
 /// Where the keys are: a file, what opens it, and the module that it may point into.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The key file.
     pub path: PathBuf,
-    /// The file with the passphrase in its first line, if the key file is sealed.
-    pub passphrase_file: Option<PathBuf>,
+    /// How the key file is protected.
+    pub sealing: Sealing,
     /// The PKCS#11 module, if keys are in one.
     pub module: Option<ModuleConfig>,
+}
+
+/// How a key file is protected.
+#[derive(Debug, Clone, Default)]
+pub enum Sealing {
+    /// By its mode alone: the text is plain.
+    #[default]
+    Plain,
+    /// Under the passphrase in the first line of a file.
+    File(PathBuf),
+    /// Under a passphrase that is asked for once: of the environment, else of the terminal.
+    Asked(Asked),
+}
+
+/// A passphrase that is known from the moment that it was asked for.
+#[derive(Clone, Default)]
+pub struct Asked(Arc<OnceLock<Zeroizing<String>>>);
+
+/// Shows nothing.
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Asked")
+    }
+}
+
+impl Asked {
+    /// A passphrase for new keys: typed twice where it is typed.
+    pub fn choose() -> Result<Self, Fault> {
+        let asked = Self::default();
+        if std::env::var_os(PASSPHRASE_VARIABLE).is_none() && std::io::stdin().is_terminal() {
+            let chosen = typed("Passphrase for the issuer's keys: ")?;
+            if chosen != typed("The same again: ")? {
+                return Err(Fault::usage("the passphrases differ"));
+            }
+            let _ = asked.0.set(long_enough(chosen)?);
+        }
+        asked.passphrase()?;
+        Ok(asked)
+    }
+
+    fn passphrase(&self) -> Result<Zeroizing<String>, Fault> {
+        if let Some(known) = self.0.get() {
+            return Ok(known.clone());
+        }
+        let given = match std::env::var(PASSPHRASE_VARIABLE) {
+            Ok(text) => Zeroizing::new(text),
+            Err(_) if std::io::stdin().is_terminal() => typed("Passphrase of the issuer's keys: ")?,
+            Err(_) => {
+                return Err(Fault::locked(format!(
+                    "the issuer's keys are sealed: give their passphrase in a file (--passphrase-file at init), in \
+                     {PASSPHRASE_VARIABLE}, or on a terminal"
+                )));
+            }
+        };
+        let given = long_enough(given)?;
+        Ok(self.0.get_or_init(|| given).clone())
+    }
+}
+
+fn typed(question: &str) -> Result<Zeroizing<String>, Fault> {
+    rpassword::prompt_password(question)
+        .map(Zeroizing::new)
+        .map_err(|error| Fault::failed(format!("the terminal gave no passphrase: {error}")))
+}
+
+fn long_enough(text: Zeroizing<String>) -> Result<Zeroizing<String>, Fault> {
+    if text.chars().count() < PASSPHRASE_LENGTH_MIN {
+        return Err(Fault::failed(format!("a passphrase has {PASSPHRASE_LENGTH_MIN} characters at least")));
+    }
+    Ok(text)
 }
 
 /// What the file says.
@@ -200,7 +274,15 @@ fn unusable(path: &Path, error: SealError) -> Fault {
 impl Source {
     /// A plain file.
     pub fn plain(path: &Path) -> Self {
-        Self { path: path.to_owned(), passphrase_file: None, module: None }
+        Self { path: path.to_owned(), sealing: Sealing::Plain, module: None }
+    }
+
+    fn passphrase(&self) -> Result<Option<Zeroizing<String>>, Fault> {
+        match &self.sealing {
+            Sealing::Plain => Ok(None),
+            Sealing::File(file) => passphrase(file).map(Some),
+            Sealing::Asked(asked) => asked.passphrase().map(Some),
+        }
     }
 
     /// The text of the file, unsealed.
@@ -209,10 +291,9 @@ impl Source {
         require_private(path, REMEDY)?;
         let bytes = std::fs::read(path).map(Zeroizing::new);
         let bytes = bytes.map_err(|error| Fault::of_file(path, &error, REMEDY))?;
-        let plain = match &self.passphrase_file {
+        let plain = match self.passphrase()? {
             None => bytes,
-            Some(file) => {
-                let passphrase = passphrase(file)?;
+            Some(passphrase) => {
                 let header = Header::parse(MAGIC, &bytes).map_err(|error| unusable(path, error))?;
                 let key = header.derive(passphrase.as_bytes()).map_err(|error| unusable(path, error))?;
                 header.unseal(&key, &bytes).map_err(|error| unusable(path, error))?
@@ -226,8 +307,7 @@ impl Source {
     /// The bytes of a file that this source would open, for a text.
     pub fn seal(&self, text: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let plain = Zeroizing::new(text.as_bytes().to_vec());
-        let Some(file) = &self.passphrase_file else { return Ok(plain) };
-        let passphrase = passphrase(file)?;
+        let Some(passphrase) = self.passphrase()? else { return Ok(plain) };
         let sealed = Header::generate(MAGIC, KeyDerivation::STANDARD)
             .and_then(|header| header.seal(&header.derive(passphrase.as_bytes())?, plain))
             .map_err(|error| unusable(&self.path, error))?;

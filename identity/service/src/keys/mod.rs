@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use aval_did::Did;
 use aval_did::key::{Algorithm, PublicKey, Signer, SignerError, SigningKey};
 use aval_formats::{FormatError, VerificationKey};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -90,6 +91,7 @@ struct Ring {
 pub struct IssuerKeys {
     did: Did,
     ring: RwLock<Ring>,
+    certificates: RwLock<BTreeMap<String, Vec<Vec<u8>>>>,
     source: Option<file::Source>,
 }
 
@@ -97,14 +99,16 @@ impl IssuerKeys {
     /// An issuer with one key in memory.
     pub fn single(did: Did, method: &str, key: SigningKey) -> Self {
         let active = Arc::new(Key::new(&did, method, Box::new(key)));
-        Self { ring: RwLock::new(Ring { keys: vec![active.clone()], active }), did, source: None }
+        let ring = RwLock::new(Ring { keys: vec![active.clone()], active });
+        Self { did, ring, certificates: RwLock::default(), source: None }
     }
 
     /// An issuer with several keys; `None` if `active` names none of them.
     pub fn several(did: Did, keys: Vec<Key>, active: &str) -> Option<Self> {
         let keys: Vec<_> = keys.into_iter().map(Arc::new).collect();
         let active = keys.iter().find(|key| key.method == active)?.clone();
-        Some(Self { did, ring: RwLock::new(Ring { keys, active }), source: None })
+        let ring = RwLock::new(Ring { keys, active });
+        Some(Self { did, ring, certificates: RwLock::default(), source: None })
     }
 
     /// Reads the keys that a source names.
@@ -132,6 +136,30 @@ impl IssuerKeys {
     /// The key of a verification method.
     pub fn named(&self, method: &str) -> Option<Arc<Key>> {
         self.all().into_iter().find(|key| key.method == method)
+    }
+
+    /// Gives a key its certificates, as DER and its own first.
+    pub fn certify(&self, method: &str, chain: Vec<Vec<u8>>) -> Result<(), Fault> {
+        let key = self.named(method);
+        let key =
+            key.ok_or_else(|| Fault::failed(format!("there are certificates for {method}, and no key")))?;
+        let certified = chain.first().and_then(|leaf| aval_openid::x509::leaf(leaf).ok());
+        if certified.map(|certified| certified.key) != Some(key.public) {
+            return Err(Fault::failed(format!("the first certificate for {method} is not one of that key")));
+        }
+        self.certificates.write().unwrap_or_else(PoisonError::into_inner).insert(method.to_owned(), chain);
+        Ok(())
+    }
+
+    /// The certificates of a key.
+    pub fn certificates(&self, method: &str) -> Option<Vec<Vec<u8>>> {
+        self.certificates.read().unwrap_or_else(PoisonError::into_inner).get(method).cloned()
+    }
+
+    /// Adds a key in memory, for tests of rotation.
+    #[cfg(test)]
+    pub(crate) fn add(&self, key: Key) {
+        self.ring.write().unwrap_or_else(PoisonError::into_inner).keys.push(Arc::new(key));
     }
 
     /// Reads the source again, for keys that were added to it. The active key stays the same.

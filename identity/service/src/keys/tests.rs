@@ -1,7 +1,7 @@
 //! The key file.
 
 use crate::keys::IssuerKeys;
-use crate::keys::file::{KeyFile, Source};
+use crate::keys::file::{KeyFile, Sealing, Source};
 use crate::keys::module::Module;
 use aval_codec::b64u;
 use aval_did::key::{Algorithm, Signer as _, SigningKey};
@@ -94,7 +94,7 @@ fn a_sealed_file_opens_with_its_passphrase_alone_and_holds_no_seed() {
     let seed = b64u::encode([3; 32]);
     let source = Source {
         path: folder.path().join("keys.sealed"),
-        passphrase_file: Some(private("passphrase", b"correct horse\n")),
+        sealing: Sealing::File(private("passphrase", b"correct horse\n")),
         module: None,
     };
     let sealed = source.seal(&file("EdDSA", &seed)).unwrap();

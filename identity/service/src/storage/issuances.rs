@@ -1,6 +1,7 @@
 //! What was issued: the step that spends what may be spent once, and the records of it.
 
 use super::audit::{Entry, log};
+use super::deferrals;
 use super::offers::{self, OfferRow, move_session, spend_nonce};
 use super::status::{self, StatusRow};
 use super::{Records, RecordsError};
@@ -38,6 +39,10 @@ pub struct IssuanceRow {
     /// `valid`; `revoking`, `suspending` or `resuming` while the ledger is asked; `revoked` or `suspended` when that is
     /// final there.
     pub state: String,
+    /// The first of those that were issued by the same request.
+    pub batch_of: Option<String>,
+    /// What the wallet said of it: `credential_accepted`, `credential_failure` or `credential_deleted`.
+    pub delivery: Option<String>,
     /// Its entries in status lists.
     pub status: Vec<StatusRow>,
 }
@@ -75,10 +80,21 @@ pub struct Spending<'a> {
     pub offer: &'a OfferRow,
     /// The offer's session afterwards.
     pub session: &'a str,
-    /// The nonce of the proof.
-    pub nonce: &'a str,
+    /// What besides.
+    pub spent: Spent<'a>,
+    /// The name under which the wallet may say what became of it.
+    pub notification_id: &'a str,
     /// Now, Unix seconds.
     pub now_s: i64,
+}
+
+/// What issuing spends beside the offer.
+#[derive(Clone, Copy)]
+pub enum Spent<'a> {
+    /// The nonce of the proofs.
+    Nonce(&'a str),
+    /// The approval of what was deferred, by the name that the wallet has for it.
+    Approval(&'a str),
 }
 
 /// How issuing ended.
@@ -114,28 +130,43 @@ pub struct Search {
 }
 
 impl Records {
-    /// Issues under an offer: spends the nonce and the offer, takes a status index in each slot for the new issuance,
-    /// and has the credential made; all of it or nothing. Indices are drawn at random by `draw` from `0..size`, so that
-    /// a status list says nothing about the order of issuance. `make` must not wait: rows are locked meanwhile.
+    /// Issues under an offer, one credential for each key: spends the offer and the nonce or approval, takes a status
+    /// index in each slot for each issuance, and has the credentials made; all of it or nothing. Indices are drawn at
+    /// random by `draw` from `0..size`, so that a status list says nothing about the order of issuance. `make` must not
+    /// wait: rows are locked meanwhile.
     pub async fn issue<T>(
         &self,
         spending: &Spending<'_>,
-        wanted: &IssuanceRow,
+        wanted: &[IssuanceRow],
         slots: &[Slot],
-        draw: impl FnMut(u32) -> u32 + Send,
-        make: impl FnOnce(&IssuanceRow) -> Result<T, String> + Send,
-    ) -> Result<Issued<T>, RecordsError> {
+        mut draw: impl FnMut(u32) -> u32 + Send,
+        mut make: impl FnMut(&IssuanceRow) -> Result<T, String> + Send,
+    ) -> Result<Issued<Vec<T>>, RecordsError> {
         let mut transaction = self.begin().await?;
-        if !spend_nonce(&mut transaction, spending.nonce, spending.now_s).await? {
+        let fresh = match spending.spent {
+            Spent::Nonce(nonce) => spend_nonce(&mut transaction, nonce, spending.now_s).await?,
+            Spent::Approval(name) => deferrals::spend_approval(&mut transaction, name).await?,
+        };
+        if !fresh {
             return Ok(Issued::NonceSpent);
         }
         if !move_session(&mut transaction, spending.offer, spending.session).await? {
             return Ok(Issued::SessionMoved);
         }
-        let row = record(&mut transaction, Some(&spending.offer.id), wanted, slots, draw).await?;
+        let mut rows = Vec::new();
+        for wanted in wanted {
+            // An offer has one issuance; those for further keys name it as theirs.
+            let offer = wanted.batch_of.is_none().then_some(spending.offer.id.as_str());
+            let row = record(&mut transaction, offer, wanted, slots, &mut draw).await?;
+            log(&mut transaction, &Entry::of_holder("credential.issued", &row.id, spending.now_s)).await?;
+            rows.push(row);
+        }
+        if let Some(first) = rows.first() {
+            let (name, offer) = (spending.notification_id, &spending.offer.id);
+            deferrals::expect_notification(&mut transaction, name, offer, &first.id).await?;
+        }
         offers::empty(&mut transaction, &spending.offer.id).await?;
-        log(&mut transaction, &Entry::of_holder("credential.issued", &row.id, spending.now_s)).await?;
-        let made = make(&row).map_err(RecordsError::NotMade)?;
+        let made = rows.iter().map(&mut make).collect::<Result<_, _>>().map_err(RecordsError::NotMade)?;
         transaction.commit().await?;
         Ok(Issued::Done(made))
     }
@@ -217,8 +248,8 @@ async fn record(
     sqlx::query(
         "INSERT INTO issuances
          (id, offer_id, template_id, subject_id, replaces, credential_id, credential_type, format, subject, holder,
-          key_id, issued_s, expires_s, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'valid')",
+          key_id, issued_s, expires_s, batch_of, state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'valid')",
     )
     .bind(&wanted.id)
     .bind(offer_id)
@@ -233,6 +264,7 @@ async fn record(
     .bind(&wanted.key_id)
     .bind(wanted.issued_s)
     .bind(wanted.expires_s)
+    .bind(&wanted.batch_of)
     .execute(&mut **transaction)
     .await?;
     let mut row = wanted.clone();
@@ -257,6 +289,8 @@ fn issuance_row(row: &AnyRow) -> Result<IssuanceRow, RecordsError> {
         issued_s: row.try_get("issued_s")?,
         expires_s: row.try_get("expires_s")?,
         state: row.try_get("state")?,
+        batch_of: row.try_get("batch_of")?,
+        delivery: row.try_get("delivery")?,
         status: Vec::new(),
     })
 }

@@ -9,6 +9,8 @@
 //! Secrets are kept as SHA-256. No `Debug` here shows a claim.
 
 mod audit;
+mod authorizations;
+mod deferrals;
 mod issuances;
 mod offers;
 mod operators;
@@ -20,8 +22,10 @@ mod status;
 pub(crate) mod tests;
 
 pub use audit::{AuditRow, Entry};
-pub use issuances::{IssuanceRow, Issued, Search, Slot, Spending};
-pub use offers::OfferRow;
+pub use authorizations::{AuthorizationRow, Granted, Redeemed};
+pub use deferrals::{DeferralRow, Deferring};
+pub use issuances::{IssuanceRow, Issued, Search, Slot, Spending, Spent};
+pub use offers::{GrantType, OfferRow};
 pub use operators::{OperatorRow, Role};
 pub use people::{SubjectRow, TemplateRow};
 pub use status::StatusRow;
@@ -167,6 +171,8 @@ impl Records {
             "DELETE FROM nonces WHERE expires_s <= $1",
             "DELETE FROM access_tokens WHERE expires_s <= $1",
             "DELETE FROM leases WHERE expires_s <= $1",
+            "DELETE FROM authorizations WHERE expires_s <= $1",
+            "DELETE FROM used_proofs WHERE expires_s <= $1",
         ] {
             sqlx::query(statement).bind(now_s).execute(&mut *transaction).await?;
         }

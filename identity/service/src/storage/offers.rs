@@ -28,6 +28,30 @@ pub struct OfferRow {
     pub subject_id: Option<String>,
     /// The issuance that the offered credential replaces.
     pub replaces: Option<String>,
+    /// How it is redeemed.
+    pub grant: GrantType,
+}
+
+/// How an offer is redeemed.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum GrantType {
+    /// By the code in it.
+    #[default]
+    PreAuthorized,
+    /// By its user, who comes to the issuer with a browser.
+    AuthorizationCode,
+}
+
+impl GrantType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::PreAuthorized => "pre-authorized",
+            Self::AuthorizationCode => "authorization-code",
+        }
+    }
 }
 
 /// Shows neither claims nor session.
@@ -46,11 +70,22 @@ impl Records {
         code: &str,
         entry: &Entry<'_>,
     ) -> Result<(), RecordsError> {
+        self.insert_offer_with(offer, code, None, entry).await
+    }
+
+    /// Stores a new offer under the hash of its code or issuer state, with what its user will say to be let in.
+    pub async fn insert_offer_with(
+        &self,
+        offer: &OfferRow,
+        code: &str,
+        login: Option<&str>,
+        entry: &Entry<'_>,
+    ) -> Result<(), RecordsError> {
         let mut transaction = self.begin().await?;
         sqlx::query(
             "INSERT INTO offers (id, code_hash, configuration, subject, session, created_s, expires_s,
-                                 template_id, subject_id, replaces)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                                 template_id, subject_id, replaces, grant_type, login_hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(&offer.id)
         .bind(secret_hash(code))
@@ -62,13 +97,27 @@ impl Records {
         .bind(&offer.template_id)
         .bind(&offer.subject_id)
         .bind(&offer.replaces)
+        .bind(offer.grant.name())
+        .bind(login.map(secret_hash))
         .execute(&mut *transaction)
         .await?;
         log(&mut transaction, entry).await?;
         Ok(transaction.commit().await?)
     }
 
-    /// The offer that a pre-authorized code redeems.
+    /// The offer of an id.
+    pub async fn offer(&self, id: &str) -> Result<Option<OfferRow>, RecordsError> {
+        let query = sqlx::query("SELECT * FROM offers WHERE id = $1").bind(id);
+        query.fetch_optional(&self.pool).await?.as_ref().map(offer_row).transpose()
+    }
+
+    /// The offer that waits for the user who says this.
+    pub async fn offer_by_login(&self, login: &str) -> Result<Option<OfferRow>, RecordsError> {
+        let query = sqlx::query("SELECT * FROM offers WHERE login_hash = $1").bind(secret_hash(login));
+        query.fetch_optional(&self.pool).await?.as_ref().map(offer_row).transpose()
+    }
+
+    /// The offer of a pre-authorized code or an issuer state.
     pub async fn offer_by_code(&self, code: &str) -> Result<Option<OfferRow>, RecordsError> {
         let query = sqlx::query("SELECT * FROM offers WHERE code_hash = $1").bind(secret_hash(code));
         query.fetch_optional(&self.pool).await?.as_ref().map(offer_row).transpose()
@@ -88,12 +137,7 @@ impl Records {
             return Ok(false);
         }
         if let Some((token, expires_s)) = token {
-            sqlx::query("INSERT INTO access_tokens (token_hash, offer_id, expires_s) VALUES ($1, $2, $3)")
-                .bind(secret_hash(token))
-                .bind(&offer.id)
-                .bind(expires_s)
-                .execute(&mut *transaction)
-                .await?;
+            insert_token(&mut transaction, token, &offer.id, expires_s).await?;
             log(&mut transaction, &Entry::of_holder("offer.redeemed", &offer.id, now_s)).await?;
         }
         transaction.commit().await?;
@@ -119,6 +163,21 @@ impl Records {
             .await?;
         Ok(())
     }
+}
+
+pub(super) async fn insert_token(
+    transaction: &mut Transaction<'static, Any>,
+    token: &str,
+    offer: &str,
+    expires_s: i64,
+) -> Result<(), RecordsError> {
+    sqlx::query("INSERT INTO access_tokens (token_hash, offer_id, expires_s) VALUES ($1, $2, $3)")
+        .bind(secret_hash(token))
+        .bind(offer)
+        .bind(expires_s)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }
 
 /// Replaces an offer's session if it still is what the caller read.
@@ -183,5 +242,9 @@ fn offer_row(row: &AnyRow) -> Result<OfferRow, RecordsError> {
         template_id: row.try_get("template_id")?,
         subject_id: row.try_get("subject_id")?,
         replaces: row.try_get("replaces")?,
+        grant: match row.try_get::<String, _>("grant_type")?.as_str() {
+            "authorization-code" => GrantType::AuthorizationCode,
+            _ => GrantType::PreAuthorized,
+        },
     })
 }

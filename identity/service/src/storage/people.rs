@@ -46,6 +46,8 @@ pub struct TemplateRow {
     /// Whether credentials have entries in all registries, and not in that for revocation alone. The ledger takes
     /// presentations of credentials with one entry.
     pub suspendable: bool,
+    /// How its credentials are made and given out, as JSON.
+    pub options: String,
     /// Claims that every credential of it has unless the subject says otherwise, as JSON.
     pub claims: String,
     /// Unix seconds.
@@ -147,8 +149,9 @@ impl Records {
         let mut transaction = self.begin().await?;
         let added = sqlx::query(
             "INSERT INTO templates
-             (id, credential_type, display_name, format, validity_days, schema_id, claims, created_s, suspendable)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
+             (id, credential_type, display_name, format, validity_days, schema_id, claims, created_s, suspendable,
+              options)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
         )
         .bind(&template.id)
         .bind(&template.credential_type)
@@ -159,6 +162,7 @@ impl Records {
         .bind(&template.claims)
         .bind(template.created_s)
         .bind(i64::from(template.suspendable))
+        .bind(&template.options)
         .execute(&mut *transaction)
         .await?;
         if added.rows_affected() != 1 {
@@ -221,6 +225,7 @@ fn template_row(row: &AnyRow) -> Result<TemplateRow, RecordsError> {
         schema_id: row.try_get("schema_id")?,
         suspendable: row.try_get::<i64, _>("suspendable")? != 0,
         claims: row.try_get("claims")?,
+        options: row.try_get("options")?,
         created_s: row.try_get("created_s")?,
         retired_s: row.try_get("retired_s")?,
     })

@@ -63,7 +63,7 @@ pub(crate) async fn request(method: &str, url: String, headers: &[(&str, &str)],
     }
     let request = request.body(body.to_vec()).unwrap();
     let ask = move || {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).max_redirects(0);
         let agent = config.allow_non_standard_methods(true).build().new_agent();
         let mut answer = agent.run(request).unwrap();
         Answer {

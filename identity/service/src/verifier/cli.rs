@@ -158,7 +158,7 @@ impl WalletArgs {
             public_url: self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.wallet_listen)),
             client_id: self.client_id,
             certificates: self.certificates.as_deref().map(pem).transpose()?,
-            keys: KeysConfig { passphrase_file: self.passphrase_file.clone(), module: None },
+            keys: KeysConfig { passphrase_file: self.passphrase_file.clone(), ..KeysConfig::default() },
         }))
     }
 }

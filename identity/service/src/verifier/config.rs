@@ -5,7 +5,8 @@
 //! and, unless the records are in PostgreSQL, `verifier.sqlite`. `config.json` is written last: a folder with one is
 //! complete.
 
-use super::identity::{WalletsConfig, certificates};
+use super::identity::WalletsConfig;
+use crate::certificates::certificates;
 use crate::fault::Fault;
 use crate::home;
 use crate::hosts::{self, HostConfig};
@@ -153,10 +154,7 @@ impl Home {
 
     /// The key that signs requests for wallets.
     pub fn keys(&self, wallets: &WalletsConfig) -> Source {
-        let sealed = wallets.keys.passphrase_file.is_some();
-        let path = self.0.join(if sealed { "keys.sealed" } else { "keys.json" });
-        let keys = wallets.keys.clone();
-        Source { path, passphrase_file: keys.passphrase_file, module: keys.module }
+        wallets.keys.source(&self.0)
     }
 
     /// The token of those who may do everything.

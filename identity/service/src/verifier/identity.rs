@@ -3,6 +3,7 @@
 
 use super::config::Home;
 use super::presentations::Identity;
+use crate::certificates::{CHAIN_MAX, certificates};
 use crate::fault::Fault;
 use crate::issuer::config::KeysConfig;
 use crate::keys::IssuerKeys;
@@ -12,11 +13,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use ureq::tls::{PemItem, parse_pem};
 use url::Url;
-
-/// Most certificates of a chain.
-const CHAIN_MAX: usize = 8;
 
 /// How wallets are asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,20 +108,4 @@ impl WalletsConfig {
         }
         Ok((Identity::Dns { name, chain }, signer))
     }
-}
-
-/// The certificates of a PEM text as DER.
-pub fn certificates(pem: &str, most: usize) -> Result<Vec<Vec<u8>>, String> {
-    let mut chain = Vec::new();
-    for item in parse_pem(pem.as_bytes()) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => chain.push(certificate.der().to_vec()),
-            Ok(_) => return Err("there is something else than certificates among them".to_owned()),
-            Err(_) => return Err("they are not PEM".to_owned()),
-        }
-    }
-    if chain.is_empty() || chain.len() > most {
-        return Err(format!("there must be 1 to {most} certificates"));
-    }
-    Ok(chain)
 }

@@ -64,7 +64,8 @@ async fn an_unknown_code_and_a_malformed_form_are_refused() {
         (format!("{grant}&pre-authorized_code=unknown&tx_code=000000"), "invalid_grant"),
         (grant.to_owned(), "invalid_request"),
         (format!("{grant}&{grant}&pre-authorized_code=unknown"), "invalid_request"),
-        ("grant_type=authorization_code&code=x".to_owned(), "unsupported_grant_type"),
+        ("grant_type=authorization_code&code=x".to_owned(), "invalid_request"),
+        ("grant_type=refresh_token&refresh_token=x".to_owned(), "unsupported_grant_type"),
         (String::new(), "invalid_request"),
     ] {
         let answer = request("POST", world.endpoint("/token"), &[FORM], form.as_bytes()).await;

@@ -81,6 +81,18 @@ async fn a_list_comes_in_the_form_that_a_verifier_takes() {
     claims.check(&world.endpoint("/status/membership"), crate::clock::now_s(), 0).unwrap();
     assert_ne!(claims.list.status(index).unwrap(), claims.list.status(index ^ 1).unwrap());
 
+    let answer_cwt = of("application/statuslist+cwt").await;
+    assert_eq!((answer_cwt.status, answer_cwt.header("content-type")), (200, "application/statuslist+cwt"));
+    let types = [aval_formats::status::token::CWT_TYPE];
+    let message = aval_formats::cose::Sign1::parse(&answer_cwt.body, "status list", &types, limits).unwrap();
+    message.verify(&key).unwrap();
+    let claims = TokenListClaims::from_cbor(message.payload()).unwrap();
+    claims.check(&world.endpoint("/status/membership"), crate::clock::now_s(), 0).unwrap();
+    assert_eq!(claims.ttl_s, Some(2));
+    assert_ne!(claims.list.status(index).unwrap(), claims.list.status(index ^ 1).unwrap());
+    let again = [("accept", "application/statuslist+cwt"), ("if-none-match", answer_cwt.header("etag"))];
+    assert_eq!(fetch(&world, &again).await.status, 304);
+
     let tags =
         [of("application/vc").await, of("*/*").await, answer].map(|answer| answer.header("etag").to_owned());
     assert!(tags[0] != tags[1] && tags[1] != tags[2], "each form has a tag of its own");
@@ -151,4 +163,43 @@ async fn the_last_list_is_served_while_the_ledger_cannot_be_reached() {
     world.chain.reachable.store(false, Ordering::SeqCst);
     assert!(world.issuer.revoke("x", "test").await.is_err());
     assert_eq!(fetch(&world, &[]).await.body, first.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_may_have_from_2_17_to_2_24_entries() {
+    use crate::issuer::decisions::prepare_ledger;
+    use crate::issuer::status_list::{Form, StatusList};
+    use crate::issuer::tests::world::{TestChain, config};
+    let (public, admin) = ("127.0.0.1:8100".parse().unwrap(), "127.0.0.1:8101".parse().unwrap());
+    for size in [1 << 17, 1 << 20, 1 << 24] {
+        let mut config = config(public, admin);
+        config.registries[0].size = size;
+        config.validate().unwrap();
+        let chain = TestChain::new();
+        let keys = chain.keys_of(|kit| kit.issuer.clone());
+        let ledger = chain.ledger(&config, &keys);
+        prepare_ledger(&config, &ledger).await.unwrap();
+        let uri = config.list_uri("membership");
+        let last = u64::from(size) - 1;
+        let changed = ledger.change(&uri, last, true).unwrap();
+        crate::issuer::ledger::Chain::submit(&*chain, &changed).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let records = crate::storage::Records::open(&folder.path().join("issuer.sqlite")).await.unwrap();
+        let list = StatusList::new(uri.clone(), &config.registries[0], keys, ledger, records);
+        let signed = list.current(Form::TokenCwt).await.unwrap();
+        let types = [aval_formats::status::token::CWT_TYPE];
+        let limits = aval_formats::json::Limits::default();
+        let message = aval_formats::cose::Sign1::parse(&signed.body, "list", &types, limits).unwrap();
+        let claims = aval_formats::status::TokenListClaims::from_cbor(message.payload()).unwrap();
+        assert_eq!(claims.list.entries(), u64::from(size));
+        assert_ne!(claims.list.status(last).unwrap(), claims.list.status(last - 1).unwrap());
+        assert!(claims.list.status(last + 1).is_err(), "there is no such index");
+        let signed = list.current(Form::DataIntegrity).await.unwrap();
+        let credential: serde_json::Value = serde_json::from_slice(&signed.body).unwrap();
+        let read = aval_formats::status::BitstringList::read(&credential, 1).unwrap();
+        assert_eq!((read.value(last, 1).unwrap(), read.value(last - 1, 1).unwrap()), (1, 0));
+    }
+    let mut too_large = config(public, admin);
+    too_large.registries[0].size = (1 << 24) + 1024;
+    assert!(too_large.validate().is_err());
 }

@@ -86,3 +86,87 @@ async fn what_the_issuer_may_not_say_is_refused() {
     let rows = world.office("GET", "/issuances", "").await.json();
     assert_eq!(rows.as_array().unwrap().len(), 0, "nothing of it is on record");
 }
+
+/// An issuer with these instances.
+async fn with_instances(named: &[(&str, &str, Option<&str>, bool)]) -> World {
+    use crate::issuer::instance::{InstanceConfig, Instances};
+    let instances = named.iter().map(|(name, suite, algorithm, status)| {
+        let config = InstanceConfig::generate(suite, *algorithm, *status).unwrap();
+        ((*name).to_owned(), config.instance(name).unwrap())
+    });
+    World::start_with(instances.collect::<Instances>()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_issues_as_its_did_key_with_its_own_suite() {
+    let named = [
+        ("rdfc", "eddsa-rdfc-2022", Some("EdDSA"), true),
+        ("p384", "ecdsa-rdfc-2019", Some("ES384"), false),
+        ("sd", "ecdsa-sd-2023", Some("ES256"), false),
+    ];
+    let world = with_instances(&named).await;
+    for (name, suite, _, has_status) in named {
+        let own = world.issuer.instances()[name].own.as_ref().unwrap();
+        let credential = json!({
+            "@context": ["https://www.w3.org/ns/credentials/v2"],
+            "type": ["VerifiableCredential"],
+            "issuer": own.did,
+            "credentialSubject": {"id": "did:example:subject"},
+        });
+        let path = format!("/instances/{name}/credentials/issue");
+        let mut body = json!({"credential": credential});
+        if name == "sd" {
+            body["options"] = json!({"mandatoryPointers": ["/issuer"]});
+        }
+        let answer = world.office("POST", &path, &body.to_string()).await;
+        assert_eq!(answer.status, 201, "{name} {}", answer.text());
+        let issued = answer.json()["verifiableCredential"].clone();
+        assert_eq!(issued["proof"]["cryptosuite"], suite);
+        assert_eq!(issued["proof"]["verificationMethod"], own.id);
+        assert_eq!(issued.get("credentialStatus").is_some(), has_status);
+        let key = own.key.public();
+        if name == "sd" {
+            // A base proof is for the holder, who derives from it what is shown.
+            let contexts = aval_formats::Contexts::shipped();
+            let shown = data_integrity::derive(contexts, &issued, &["/credentialSubject"]).unwrap();
+            data_integrity::verify_proof(&shown, &shown["proof"], &key).unwrap();
+        } else {
+            data_integrity::verify_proof(&issued, &issued["proof"], &key).unwrap();
+            body["options"] = json!({"mandatoryPointers": ["/issuer"]});
+            assert_eq!(world.office("POST", &path, &body.to_string()).await.status, 400);
+        }
+        body["options"] = json!({});
+        body["credential"]["issuer"] = json!("did:example:other");
+        assert_eq!(world.office("POST", &path, &body.to_string()).await.status, 400);
+    }
+    let nobody = world.office("POST", "/instances/nobody/credentials/issue", "{}").await;
+    nobody.assert_problem(404, "request.not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_signs_the_list_that_its_credentials_name() {
+    let world = with_instances(&[("rdfc", "eddsa-rdfc-2022", Some("EdDSA"), true)]).await;
+    let own = world.issuer.instances()["rdfc"].own.as_ref().unwrap();
+    let credential = json!({
+        "@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiableCredential"],
+        "issuer": own.did, "credentialSubject": {"id": "did:example:subject"},
+    });
+    let body = json!({"credential": credential}).to_string();
+    let answer = world.office("POST", "/instances/rdfc/credentials/issue", &body).await;
+    let issued = answer.json()["verifiableCredential"].clone();
+    let entry = issued["credentialStatus"][0].clone();
+    let list = entry["statusListCredential"].as_str().unwrap().to_owned();
+    assert_eq!(list, world.endpoint("/instances/rdfc/status/membership"));
+    let index: u64 = entry["statusListIndex"].as_str().unwrap().parse().unwrap();
+    let value = async || {
+        let list = crate::tests::request("GET", list.clone(), &[], b"").await.json();
+        assert_eq!((&list["id"], &list["issuer"]), (&json!(entry["statusListCredential"]), &json!(own.did)));
+        data_integrity::verify_proof(&list, &list["proof"], &own.key.public()).unwrap();
+        aval_formats::status::BitstringList::read(&list, 1).unwrap().value(index, 1).unwrap()
+    };
+    assert_eq!(value().await, 0);
+    let change = json!({"credentialId": issued["id"], "credentialStatus": entry, "status": true});
+    let changed = world.office("POST", "/credentials/status", &change.to_string()).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert_eq!(value().await, 1);
+}

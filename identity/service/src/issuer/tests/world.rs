@@ -4,20 +4,23 @@ use crate::clock::now_s;
 use crate::issuer::Issuer;
 use crate::issuer::config::{Config, CredentialConfig, Home, KeysConfig, RegistryConfig};
 use crate::issuer::decisions::prepare_ledger;
+use crate::issuer::instance::Instances;
 use crate::issuer::ledger::{Chain, Entry, Ledger, LedgerError};
 use crate::issuer::service;
-use crate::keys::IssuerKeys;
+use crate::keys::{IssuerKeys, Key};
 use crate::server::Bounds;
 use crate::tests::{Answer, request};
 use aval_client::ClientError;
 use aval_codec::Json;
-use aval_did::key::SigningKey;
+use aval_did::VerificationMethod;
+use aval_did::key::{PublicKey, SigningKey};
 use aval_machine::StateRead as _;
 use aval_machine::testkit::{Kit, MEMBERSHIP, Options};
 use aval_openid::vci::holder::{Authorized, Discovery, Received, Redeemable};
 use aval_openid::vci::offer::OfferLink;
 use aval_openid::{HttpRequest, Method, OpenIdError, UrlPolicy};
 use aval_types::SubmittedTransaction;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -125,6 +128,7 @@ pub(crate) fn config(public: SocketAddr, admin: SocketAddr) -> Config {
         },
         database: None,
         keys: KeysConfig::default(),
+        certificates: BTreeMap::new(),
     }
 }
 
@@ -142,6 +146,15 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn start() -> Self {
         Self::with(Bounds::default()).await
+    }
+
+    /// With further issuers of the VC-API.
+    pub(crate) async fn start_with(instances: Instances) -> Self {
+        let any = "127.0.0.1:0";
+        let listeners = (TcpListener::bind(any).await.unwrap(), TcpListener::bind(any).await.unwrap());
+        let config = config(listeners.0.local_addr().unwrap(), listeners.1.local_addr().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        Self::of_instances(folder, TestChain::new(), listeners, Bounds::default(), config, instances).await
     }
 
     pub(crate) async fn with(bounds: Bounds) -> Self {
@@ -173,16 +186,27 @@ impl World {
     async fn of(
         folder: TempDir,
         chain: Arc<TestChain>,
+        listeners: (TcpListener, TcpListener),
+        bounds: Bounds,
+        config: Config,
+    ) -> Self {
+        Self::of_instances(folder, chain, listeners, bounds, config, Instances::new()).await
+    }
+
+    async fn of_instances(
+        folder: TempDir,
+        chain: Arc<TestChain>,
         (public, admin): (TcpListener, TcpListener),
         bounds: Bounds,
         config: Config,
+        instances: Instances,
     ) -> Self {
         let addresses = (public.local_addr().unwrap(), admin.local_addr().unwrap());
         let keys = chain.keys_of(|kit| kit.issuer.clone());
         let ledger = chain.ledger(&config, &keys);
         prepare_ledger(&config, &ledger).await.unwrap();
         let records = service::open_records(&config, &Home(folder.path().to_owned())).await.unwrap();
-        let issuer = Arc::new(Issuer::new(config, keys, records, ledger));
+        let issuer = Arc::new(Issuer::new(config, keys, records, ledger).with_instances(instances));
         let (stop, stopped) = watch::channel(false);
         let running = issuer.clone();
         let served = tokio::spawn(async move {
@@ -225,6 +249,30 @@ impl World {
         (offer["offerUri"].as_str().unwrap().to_owned(), offer["txCode"].as_str().unwrap().to_owned())
     }
 
+    /// Has the issuer's document on the ledger name a further key.
+    pub(crate) fn name_key(&self, method: &str, public: &PublicKey) {
+        let mut kit = self.chain.kit.lock().unwrap();
+        kit.now_s = u64::try_from(now_s()).unwrap();
+        let registry = kit.create_registry();
+        kit.apply(registry).unwrap();
+        let (endorser, _) = kit.endorser(1);
+        let mut issuer = kit.issuer.clone();
+        let mut document = issuer.document.clone();
+        document.verification_method.push(VerificationMethod::multikey(method, public));
+        document.authentication.push(method.to_owned());
+        document.assertion_method.push(method.to_owned());
+        let updated = issuer.update_endorsed(&kit, document, &endorser);
+        kit.apply(updated).unwrap();
+        kit.issuer = issuer;
+    }
+
+    /// Gives the issuer a second key, which its document names.
+    pub(crate) fn second_key(&self, key: SigningKey) {
+        self.name_key("#key-2", &key.public());
+        let keys = self.issuer.keys();
+        keys.add(Key::new(keys.did(), "#key-2", Box::new(key)));
+    }
+
     /// An endpoint of this very instance.
     pub(crate) fn here(&self, path: &str) -> String {
         format!("http://{}/register{path}", self.public)
@@ -260,6 +308,7 @@ impl World {
         let mut headers = Vec::new();
         headers.extend(bearer.as_deref().map(|value| ("authorization", value)));
         headers.extend(asked.content_type.map(|value| ("content-type", value)));
+        headers.extend(asked.headers.iter().map(|(name, value)| (*name, value.as_str())));
         let method = match asked.method {
             Method::Get => "GET",
             Method::Post => "POST",

@@ -4,7 +4,7 @@ pub(crate) mod postgres;
 
 use crate::storage::{
     Entry, IssuanceRow, Issued, OfferRow, OperatorRow, Records, RecordsError, Role, Search, Slot, Spending,
-    SubjectRow, TemplateRow,
+    Spent, SubjectRow, TemplateRow,
 };
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -40,7 +40,7 @@ fn issuance(id: &str) -> IssuanceRow {
 }
 
 fn spending<'a>(offer: &'a OfferRow, nonce: &'a str) -> Spending<'a> {
-    Spending { offer, session: "completed", nonce, now_s: 10 }
+    Spending { offer, session: "completed", spent: Spent::Nonce(nonce), notification_id: nonce, now_s: 10 }
 }
 
 fn slots(size: u32) -> [Slot; 1] {
@@ -48,12 +48,12 @@ fn slots(size: u32) -> [Slot; 1] {
 }
 
 /// Issues under an offer and a nonce of its own, always drawing index 0.
-async fn issue(records: &Records, id: &str, size: u32) -> Result<Issued<String>, RecordsError> {
+async fn issue(records: &Records, id: &str, size: u32) -> Result<Issued<Vec<String>>, RecordsError> {
     let offer = offer(id);
     records.insert_offer(&offer, id, &AT_1).await.unwrap();
     records.insert_nonce(id, 1_000).await.unwrap();
     let make = |row: &IssuanceRow| Ok(row.status[0].list_index.to_string());
-    records.issue(&spending(&offer, id), &issuance(id), &slots(size), |_| 0, make).await
+    records.issue(&spending(&offer, id), &[issuance(id)], &slots(size), |_| 0, make).await
 }
 
 /// Runs each test on a database of its own: on SQLite as a test for itself, on PostgreSQL one after the other.
@@ -134,7 +134,7 @@ async fn exactly_one_of_two_callers_issues_with_one_nonce(records: Records) {
                 let draw = |_| rand::random_range(0..1_000);
                 let make = |_: &IssuanceRow| Ok(String::new());
                 records
-                    .issue(&spending(offer, &nonce), &issuance(&offer.id), &slots(1_000), draw, make)
+                    .issue(&spending(offer, &nonce), &[issuance(&offer.id)], &slots(1_000), draw, make)
                     .await
                     .unwrap()
             }
@@ -154,7 +154,7 @@ async fn exactly_one_of_two_callers_issues_under_one_offer_and_the_other_keeps_i
             records.insert_nonce(nonce, 1_000).await.unwrap();
             let make = |_: &IssuanceRow| Ok(String::new());
             records
-                .issue(&spending(&offer, nonce), &issuance(nonce), &slots(1_000), |_| 1, make)
+                .issue(&spending(&offer, nonce), &[issuance(nonce)], &slots(1_000), |_| 1, make)
                 .await
                 .unwrap()
         }
@@ -163,13 +163,13 @@ async fn exactly_one_of_two_callers_issues_under_one_offer_and_the_other_keeps_i
     assert_eq!(BTreeSet::from([format!("{one:?}"), format!("{other:?}")]).len(), 2);
     assert!([&one, &other].contains(&&Issued::SessionMoved));
     let left = if one == Issued::SessionMoved { "one" } else { "other" };
-    assert_eq!(issue(&records, "next", 1_000).await.unwrap(), Issued::Done("0".to_owned()));
+    assert_eq!(issue(&records, "next", 1_000).await.unwrap(), Issued::Done(vec!["0".to_owned()]));
     let next = OfferRow { id: "last".to_owned(), ..offer };
     records.insert_offer(&next, "last", &AT_1).await.unwrap();
     let make = |_: &IssuanceRow| Ok(String::new());
     let again =
-        records.issue(&spending(&next, left), &issuance("last"), &slots(1_000), |_| 2, make).await.unwrap();
-    assert_eq!(again, Issued::Done(String::new()));
+        records.issue(&spending(&next, left), &[issuance("last")], &slots(1_000), |_| 2, make).await.unwrap();
+    assert_eq!(again, Issued::Done(vec![String::new()]));
 }
 
 async fn concurrent_issuances_take_different_indices(records: Records) {
@@ -196,10 +196,10 @@ async fn every_index_is_given_out_before_a_list_is_full(records: Records) {
     // The offer was not spent on it.
     let (offer, make) = (offer("one-too-many"), |_: &IssuanceRow| Ok(String::new()));
     let again = records
-        .issue(&spending(&offer, "one-too-many"), &issuance("one-too-many"), &slots(9), |_| 0, make)
+        .issue(&spending(&offer, "one-too-many"), &[issuance("one-too-many")], &slots(9), |_| 0, make)
         .await
         .unwrap();
-    assert_eq!(again, Issued::Done(String::new()));
+    assert_eq!(again, Issued::Done(vec![String::new()]));
 }
 
 async fn a_credential_that_cannot_be_made_spends_nothing(records: Records) {
@@ -208,13 +208,13 @@ async fn a_credential_that_cannot_be_made_spends_nothing(records: Records) {
     records.insert_nonce("nonce", 1_000).await.unwrap();
     let spending = spending(&offer, "nonce");
     let fail = |_: &IssuanceRow| Err::<String, _>("no".to_owned());
-    let failed = records.issue(&spending, &issuance("first"), &slots(8), |_| 3, fail).await;
+    let failed = records.issue(&spending, &[issuance("first")], &slots(8), |_| 3, fail).await;
     assert!(matches!(failed, Err(RecordsError::NotMade(_))));
     assert!(records.issuances(&Search::default(), 10).await.unwrap().is_empty());
     assert_eq!(records.offer_by_code("code").await.unwrap().unwrap(), offer);
     let make = |_: &IssuanceRow| Ok("made".to_owned());
-    let made = records.issue(&spending, &issuance("second"), &slots(1_000), |_| 3, make).await.unwrap();
-    assert_eq!(made, Issued::Done("made".to_owned()));
+    let made = records.issue(&spending, &[issuance("second")], &slots(1_000), |_| 3, make).await.unwrap();
+    assert_eq!(made, Issued::Done(vec!["made".to_owned()]));
 }
 
 async fn nonces_and_tokens_end(records: Records) {
@@ -223,7 +223,7 @@ async fn nonces_and_tokens_end(records: Records) {
     records.insert_nonce("nonce", 10).await.unwrap();
     let make = |_: &IssuanceRow| Ok(String::new());
     let late = records
-        .issue(&spending(&offer, "nonce"), &issuance("late"), &slots(1_000), |_| 0, make)
+        .issue(&spending(&offer, "nonce"), &[issuance("late")], &slots(1_000), |_| 0, make)
         .await
         .unwrap();
     assert_eq!(late, Issued::NonceSpent);
@@ -272,7 +272,7 @@ async fn a_suspension_is_lifted_and_a_revocation_is_not(records: Records) {
     records.insert_nonce("nonce", 1_000).await.unwrap();
     let hold = Slot { purpose: "suspension".to_owned(), list: format!("{LIST}-hold"), size: 8 };
     let slots = [slots(8)[0].clone(), hold];
-    records.issue(&spending(&offer, "nonce"), &issuance("id"), &slots, |_| 5, make).await.unwrap();
+    records.issue(&spending(&offer, "nonce"), &[issuance("id")], &slots, |_| 5, make).await.unwrap();
     let entry = Entry::of("test", "credential.changed", "id", 20);
     for (purpose, value, before, after) in [
         ("suspension", 1, "suspending", "suspended"),
@@ -376,6 +376,7 @@ async fn subjects_and_templates_are_kept_and_end(records: Records) {
         validity_days: 30,
         schema_id: None,
         suspendable: true,
+        options: "{}".to_owned(),
         claims: "{}".to_owned(),
         created_s: 10,
         retired_s: None,
