@@ -339,7 +339,8 @@ fn a_question_expires_and_what_is_no_question_is_refused() {
     }
     // Asks first whether to send it: who does not ask may be cut off while it still sends.
     let bearer = format!("Bearer {TOKEN}");
-    let headers = [("authorization", bearer.as_str()), ("expect", "100-continue")];
+    let json = ("content-type", "application/json");
+    let headers = [("authorization", bearer.as_str()), json, ("expect", "100-continue")];
     let url = format!("{}/v1/presentations", world.url);
     assert_eq!(world.send("POST", &url, &headers, large.as_bytes()).status, 413);
     for (name, value) in [("lifeS", json!(100_000)), ("clientName", json!("x".repeat(300))), ("x", json!(1))]
