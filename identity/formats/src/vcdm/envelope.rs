@@ -36,8 +36,8 @@ impl Envelope {
         types_of(document).iter().any(|name| matches!(*name, CREDENTIAL | PRESENTATION))
     }
 
-    /// What is enveloped, as it was secured. Base64 is read as the URL standard has it for `data:` URLs: white space and
-    /// missing padding mean nothing. What no encoder writes is refused.
+    /// What is enveloped, as it was secured. Base64 is read as the URL standard has it for `data:` URLs: white space
+    /// and missing padding mean nothing. What no encoder writes is refused.
     pub fn bytes(&self) -> Result<Vec<u8>, FormatError> {
         if !self.is_base64 {
             return Ok(self.content.clone().into_bytes());
