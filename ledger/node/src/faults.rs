@@ -67,7 +67,7 @@ impl Faults {
     /// Keeps a proof if it is one and the first of its validator.
     pub fn note(&self, evidence: NodeEvidence) {
         let line = self.file.as_ref().map(|file| (file, Action::NodeEvidence(Box::new(evidence.clone()))));
-        let validator = evidence.key.clone();
+        let validator = evidence.key;
         if !self.insert(evidence) {
             return;
         }
