@@ -6,6 +6,7 @@ mod faults;
 mod governance;
 mod interop;
 mod links;
+mod login;
 mod membership;
 mod overload;
 mod oversight;

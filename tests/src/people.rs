@@ -116,9 +116,19 @@ impl Wallet {
 
     /// Runs `aval --json` with these arguments.
     pub fn run(&self, arguments: &[&str]) -> Result<Finished> {
+        Finished::of(&mut self.aval(arguments)?)
+    }
+
+    /// Starts it and does not wait.
+    pub fn start(&self, arguments: &[&str]) -> Result<Running> {
+        Running::start("aval", self.aval(arguments)?, &self.home.join("aval.log"))
+    }
+
+    fn aval(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(program("aval")?);
         command.arg("--json").arg("--home").arg(&self.home).arg("--passphrase-file").arg(&self.passphrase);
-        Finished::of(command.args(arguments))
+        command.args(arguments);
+        Ok(command)
     }
 
     /// Runs a command that must succeed and returns its JSON.

@@ -77,6 +77,11 @@ impl Running {
         Ok(())
     }
 
+    /// Where its output goes.
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
     /// The last lines the program logged.
     pub fn log_tail(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::time::Duration;
 
 use aval_client::web::PublicOnly;
+use aval_openid::oauth::dpop;
 use aval_openid::{HttpRequest, HttpResponse, Method};
+use serde_json::Value;
 use ureq::Agent;
 use ureq::unversioned::transport::DefaultConnector;
 
@@ -13,6 +15,9 @@ use crate::error::WalletError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a server says that wants a nonce (RFC 9449 section 12.2).
+const USE_NONCE: &str = "use_dpop_nonce";
 
 /// A connection to issuers and verifiers.
 #[derive(Debug)]
@@ -25,12 +30,26 @@ pub(crate) struct Http {
 pub(crate) struct Answer {
     status: u16,
     content_type: Option<String>,
+    dpop_nonce: Option<String>,
+    challenge: Option<String>,
     body: Vec<u8>,
 }
 
 impl Answer {
     pub(crate) fn response(&self) -> HttpResponse<'_> {
         HttpResponse { status: self.status, content_type: self.content_type.as_deref(), body: &self.body }
+    }
+
+    /// The nonce that the server wants in the proof of the same request: a token endpoint says so in the body (RFC 9449
+    /// section 8), one that takes tokens in a header (section 9).
+    pub(crate) fn wanted_nonce(&self) -> Option<&str> {
+        let named = |body: Value| body.get("error").and_then(Value::as_str) == Some(USE_NONCE);
+        let is_wanted = match self.status {
+            400 => serde_json::from_slice(&self.body).is_ok_and(named),
+            401 => self.challenge.as_ref().is_some_and(|challenge| challenge.contains(USE_NONCE)),
+            _ => false,
+        };
+        self.dpop_nonce.as_deref().filter(|_| is_wanted)
     }
 }
 
@@ -101,12 +120,15 @@ impl Http {
         let status = response.status().as_u16();
         let content_type = response.headers().get("content-type");
         let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header =
+            |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (dpop_nonce, challenge) = (header(dpop::NONCE_HEADER), header("www-authenticate"));
         let mut body = Vec::new();
         // One byte more than allowed, so that `aval-openid` sees that there was more.
         let limit = request.response_bytes_max as u64 + 1;
         let mut reader = response.into_body().into_reader().take(limit);
         reader.read_to_end(&mut body).map_err(|error| failed(error.to_string()))?;
-        Ok(Answer { status, content_type, body })
+        Ok(Answer { status, content_type, dpop_nonce, challenge, body })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Credentials: received over OpenID4VCI 1.0, listed, shown, and presented to the ledger.
 
+mod browser;
 pub(crate) mod grant;
 pub(crate) mod http;
 mod offer;

@@ -13,7 +13,7 @@ use aval_openid::{OpenIdError, UrlPolicy};
 use serde_json::json;
 
 use super::http::Http;
-use super::{select, show};
+use super::{browser, select, show};
 use crate::app::{App, now_s};
 use crate::did::owned;
 use crate::error::WalletError;
@@ -50,7 +50,7 @@ pub(super) fn receive(app: &App, link: &str, choice: &Choice) -> Result<(), Wall
     let configuration = configuration(&redeemable, choice.configuration.as_deref())?;
     consent(app, &redeemable, &configuration, choice)?;
     let (key, signer) = holder_key(&vault, &ledger, &genesis, choice.did.as_deref())?;
-    let mut authorized = redeem(app, &http, &redeemable, choice)?;
+    let mut authorized = redeem(app, &http, &redeemable, &configuration, choice)?;
     let received = fetch(&http, &mut authorized, &configuration, &signer, &ledger)?;
     let source = redeemable.metadata().credential_issuer.clone();
     let stored = StoredCredential {
@@ -150,8 +150,16 @@ fn redeem(
     app: &App,
     http: &Http,
     redeemable: &Redeemable,
+    configuration: &str,
     choice: &Choice,
 ) -> Result<Authorized, WalletError> {
+    if redeemable.wants_login() {
+        if choice.tx_code.is_some() || choice.tx_code_file.is_some() {
+            let reason = "the offer wants no transaction code: its user logs in at the issuer";
+            return Err(WalletError::Usage(reason.to_owned()));
+        }
+        return browser::authorize(app, http, redeemable, configuration);
+    }
     let code = transaction_code(app, redeemable, choice)?;
     let request = redeemable.token_request(code.as_deref()).map_err(issuer)?;
     let answer = http.send(&request)?;
@@ -200,8 +208,11 @@ fn fetch(
         if let Some(request) = authorized.nonce_request() {
             authorized.on_nonce(&http.send(&request)?.response()).map_err(issuer)?;
         }
-        let request = authorized.credential_request(configuration, signer, now_s()).map_err(issuer)?;
-        let answer = http.send(&request)?;
+        let answer = browser::send_proven(http, |proving| {
+            let mut request = authorized.credential_request(configuration, signer, proving.now_s)?;
+            authorized.prove(&mut request, proving.id, proving.nonce, proving.now_s)?;
+            Ok(request)
+        })?;
         let mut undecided = None;
         let outcome = authorized.on_credential(
             &answer.response(),
@@ -264,7 +275,7 @@ fn report(app: &App, stored: &StoredCredential, received: &Received) -> Result<(
 }
 
 /// An error of the exchange with the issuer.
-fn issuer(error: OpenIdError) -> WalletError {
+pub(super) fn issuer(error: OpenIdError) -> WalletError {
     match error {
         OpenIdError::InvalidCredential(error) => WalletError::Invalid {
             code: error.code(),

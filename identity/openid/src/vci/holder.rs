@@ -6,6 +6,8 @@
 //!  metadata     metadata      token          credential
 //! ```
 //!
+//! Between `Redeemable` and `Authorized` stands a [`Login`] where the offer has no code but sends its user to the issuer.
+//!
 //! A step that failed can be tried again with the same value: a mistyped transaction code goes back to
 //! [`Redeemable::token_request`], a refused nonce to [`Authorized::nonce_request`].
 
@@ -16,8 +18,9 @@ use crate::oauth::dpop;
 use crate::url_rules::UrlPolicy;
 use crate::vci::credential::{CredentialRequest, CredentialResponse, RESPONSE_BYTES_MAX};
 use crate::vci::later::{DeferredRequest, Delivery, Notification};
+use crate::vci::login::{Endpoints, Login, Secrets};
 use crate::vci::metadata::{AuthorizationServerMetadata, CredentialConfiguration, IssuerMetadata};
-use crate::vci::offer::{CredentialOffer, PreAuthorizedCode, TransactionCodeSpec};
+use crate::vci::offer::{AuthorizationCode, CredentialOffer, PreAuthorizedCode, TransactionCodeSpec};
 use crate::vci::token::{self, TOKEN_RESPONSE_BYTES_MAX, TokenRequest, TokenResponse};
 use crate::vci::{Format, encryption, proof};
 use aval_codec::json::Json;
@@ -29,21 +32,41 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How far the issuer's clock may be ahead of the wallet's.
 const CLOCK_SKEW_S: i64 = 300;
 
+/// How the wallet gets its token.
+#[derive(Debug, Clone)]
+enum Grant {
+    PreAuthorized(PreAuthorizedCode),
+    AuthorizationCode(AuthorizationCode),
+}
+
+impl Grant {
+    fn authorization_server(&self) -> Option<&str> {
+        match self {
+            Self::PreAuthorized(grant) => grant.authorization_server.as_deref(),
+            Self::AuthorizationCode(grant) => grant.authorization_server.as_deref(),
+        }
+    }
+}
+
 /// An offer was read; the issuer's metadata is wanted.
 #[derive(Debug, Clone)]
 pub struct Discovery {
     offer: CredentialOffer,
-    grant: PreAuthorizedCode,
+    grant: Grant,
     policy: UrlPolicy,
 }
 
 impl Discovery {
-    /// Begins with an offer.
+    /// Begins with an offer. Where it has a code already, the user is spared the browser.
     pub fn new(offer: CredentialOffer, policy: UrlPolicy) -> Result<Self, OpenIdError> {
-        let grant = offer
-            .pre_authorized_code()
-            .cloned()
-            .ok_or_else(|| OpenIdError::Unsupported("the offer has no pre-authorized code".to_owned()))?;
+        let grant = match (offer.pre_authorized_code(), offer.authorization_code()) {
+            (Some(grant), _) => Grant::PreAuthorized(grant.clone()),
+            (None, Some(grant)) => Grant::AuthorizationCode(grant.clone()),
+            (None, None) => {
+                let reason = "the offer has neither a pre-authorized code nor an authorization code";
+                return Err(OpenIdError::Unsupported(reason.to_owned()));
+            }
+        };
         Ok(Self { offer, grant, policy })
     }
 
@@ -68,7 +91,7 @@ impl Discovery {
                 .ok_or_else(|| OpenIdError::UnknownConfiguration(id.clone()))?;
             check_configuration(configuration)?;
         }
-        let server = metadata.authorization_server(self.grant.authorization_server.as_deref())?.to_owned();
+        let server = metadata.authorization_server(self.grant.authorization_server())?.to_owned();
         Ok(Discovered { discovery: self, metadata, server })
     }
 }
@@ -112,8 +135,20 @@ impl Discovered {
     /// Takes the authorization server's metadata.
     pub fn on_response(self, response: &HttpResponse<'_>) -> Result<Redeemable, OpenIdError> {
         let policy = self.discovery.policy;
-        let server = AuthorizationServerMetadata::on_response(response, &self.server, policy)?;
-        Ok(Redeemable { discovered: self, token_endpoint: server.token_endpoint })
+        let (token_endpoint, endpoints) = match &self.discovery.grant {
+            Grant::PreAuthorized(_) => {
+                let server = AuthorizationServerMetadata::on_response(response, &self.server, policy)?;
+                (server.token_endpoint, None)
+            }
+            Grant::AuthorizationCode(grant) => {
+                let (server, push, authorize) =
+                    AuthorizationServerMetadata::on_response_for_code(response, &self.server, policy)?;
+                let dpop_algorithms = server.dpop_signing_alg_values_supported.unwrap_or_default();
+                let issuer_state = grant.issuer_state.clone();
+                (server.token_endpoint, Some(Endpoints { push, authorize, issuer_state, dpop_algorithms }))
+            }
+        };
+        Ok(Redeemable { discovered: self, token_endpoint, endpoints })
     }
 }
 
@@ -122,6 +157,8 @@ impl Discovered {
 pub struct Redeemable {
     discovered: Discovered,
     token_endpoint: String,
+    /// Where the user goes with a browser; none where the offer has a code.
+    endpoints: Option<Endpoints>,
 }
 
 impl Redeemable {
@@ -143,7 +180,30 @@ impl Redeemable {
 
     /// What the user must enter, if anything.
     pub fn transaction_code(&self) -> Option<&TransactionCodeSpec> {
-        self.discovered.discovery.grant.tx_code.as_ref()
+        match &self.discovered.discovery.grant {
+            Grant::PreAuthorized(grant) => grant.tx_code.as_ref(),
+            Grant::AuthorizationCode(_) => None,
+        }
+    }
+
+    /// Whether the user has to go to the issuer with a browser: then the token comes by way of [`Self::login`].
+    pub fn wants_login(&self) -> bool {
+        self.endpoints.is_some()
+    }
+
+    /// Begins a login for one of the credentials offered. `client` is the wallet's identifier and the address that the
+    /// browser comes back to.
+    pub fn login(
+        &self,
+        configuration_id: &str,
+        client: (&str, &str),
+        secrets: Secrets,
+    ) -> Result<Login, OpenIdError> {
+        let endpoints = self
+            .endpoints
+            .clone()
+            .ok_or_else(|| OpenIdError::Unsupported("the offer has a code, and wants no login".to_owned()))?;
+        Ok(Login::new(self, endpoints, &self.discovered.server, configuration_id, client, secrets))
     }
 
     /// Where the code, and with it what the user entered, will be sent.
@@ -162,7 +222,10 @@ impl Redeemable {
             }
             _ => {}
         }
-        let code = self.discovered.discovery.grant.code.clone();
+        let Grant::PreAuthorized(grant) = &self.discovered.discovery.grant else {
+            return Err(OpenIdError::Unsupported("the offer has no code: its user has to log in".to_owned()));
+        };
+        let code = grant.code.clone();
         let form = TokenRequest { code, tx_code: tx_code.map(str::to_owned) }.to_form();
         Ok(HttpRequest::post(self.token_endpoint.clone(), FORM, form, TOKEN_RESPONSE_BYTES_MAX))
     }

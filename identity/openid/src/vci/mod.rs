@@ -6,6 +6,7 @@
 //!   Discovery                    -- GET well-known -->  metadata::IssuerMetadata
 //!   Discovery                    -- GET well-known -->  metadata::AuthorizationServerMetadata
 //!   Redeemable::token_request    -- POST token ------>  issuer::Session::redeem
+//!     or Redeemable::login       -- PAR, browser, token ->  oauth::authorization
 //!   Authorized::nonce_request    -- POST nonce ------>  token::nonce_response
 //!   Authorized::credential_request -- POST credential ->  issuer::Issuer::accept, then the credential
 //!   Authorized::on_credential, on_delivery
@@ -25,6 +26,7 @@ pub mod encryption;
 pub mod holder;
 pub mod issuer;
 pub mod later;
+pub mod login;
 pub mod metadata;
 pub mod offer;
 pub mod proof;
@@ -38,6 +40,7 @@ pub use encryption::{Encryption, ResponseEncryption};
 pub use holder::{Authorized, Discovered, Discovery, Received, Redeemable};
 pub use issuer::{Accepted, Issuer, IssuerRules, Session};
 pub use later::{DeferredRequest, Delivery, Notification, NotificationEvent};
+pub use login::{Login, Proving, Secrets};
 pub use metadata::{AuthorizationServerMetadata, CredentialConfiguration, IssuerMetadata};
 pub use offer::{CredentialOffer, InputMode, OfferLink, TransactionCodeSpec};
 pub use proof::{HolderKey, ProofOfPossession};
