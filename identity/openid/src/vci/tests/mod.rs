@@ -2,6 +2,7 @@
 
 mod additions;
 mod exchange;
+mod login;
 mod offers;
 mod refusals_of_issuer;
 mod refusals_of_wallet;
