@@ -6,7 +6,7 @@
 
 use crate::metrics::{Metrics, RequestLabels};
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -35,8 +35,11 @@ const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
 pub struct Side {
     /// `public` or `admin`.
     pub name: &'static str,
-    /// Bytes of a request's body.
+    /// Bytes of a request's body, where its route says nothing else.
     pub body_bytes_max: usize,
+    /// Bytes of the largest body that any route takes. A request that announces more is refused before it is sent, if
+    /// its client asked first (`Expect: 100-continue`, RFC 9110 section 10.1.1).
+    pub announced_bytes_max: usize,
     /// How many requests may be under way.
     pub requests_max: usize,
     /// For how long.
@@ -49,7 +52,11 @@ pub struct Side {
 
 /// Puts the layers around routes.
 pub fn around(router: Router, side: &Side) -> Router {
-    let limits = Limits { places: Arc::new(Semaphore::new(side.requests_max)), timeout: side.timeout };
+    let limits = Limits {
+        places: Arc::new(Semaphore::new(side.requests_max)),
+        announced_bytes_max: side.announced_bytes_max as u64,
+        timeout: side.timeout,
+    };
     router
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(middleware::from_fn_with_state(limits, limit))
@@ -111,6 +118,7 @@ fn in_form(response: Response, side: &Side) -> Response {
 #[derive(Clone)]
 struct Limits {
     places: Arc<Semaphore>,
+    announced_bytes_max: u64,
     timeout: Duration,
 }
 
@@ -118,6 +126,11 @@ async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Re
     let Ok(_place) = limits.places.try_acquire() else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
+    // Whoever does not ask is sending already, and hears better when it has been read as far as the route allows.
+    let is_asking = request.headers().contains_key(header::EXPECT);
+    if is_asking && request.body().size_hint().lower() > limits.announced_bytes_max {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    }
     match tokio::time::timeout(limits.timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),

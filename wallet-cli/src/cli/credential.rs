@@ -7,8 +7,8 @@ use clap::Subcommand;
 pub enum CredentialCommand {
     /// Receive a credential that an issuer offers
     ///
-    /// Some issuers want their user at a page of theirs first: then the wallet names its address, and waits for the browser
-    /// to come back to this machine.
+    /// Some issuers want their user at a page of theirs first: then the wallet names its address, and waits for the
+    /// browser to come back to this machine.
     Receive {
         /// The offer, `openid-credential-offer://…`
         #[arg(value_name = "OFFER-URI")]

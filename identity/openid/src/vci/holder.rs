@@ -6,7 +6,8 @@
 //!  metadata     metadata      token          credential
 //! ```
 //!
-//! Between `Redeemable` and `Authorized` stands a [`Login`] where the offer has no code but sends its user to the issuer.
+//! Between `Redeemable` and `Authorized` stands a [`Login`] where the offer has no code but sends its user to the
+//! issuer.
 //!
 //! A step that failed can be tried again with the same value: a mistyped transaction code goes back to
 //! [`Redeemable::token_request`], a refused nonce to [`Authorized::nonce_request`].

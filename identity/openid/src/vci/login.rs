@@ -9,12 +9,19 @@ use crate::vci::holder::Redeemable;
 use aval_did::key::SigningKey;
 
 /// Where users and requests go.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Endpoints {
     pub(super) push: String,
     pub(super) authorize: String,
     pub(super) issuer_state: Option<String>,
     pub(super) dpop_algorithms: Vec<String>,
+}
+
+/// Hides the issuer's state.
+impl std::fmt::Debug for Endpoints {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Endpoints").field("push", &self.push).finish_non_exhaustive()
+    }
 }
 
 /// What the wallet draws for one login. Verifier and state are fresh and random.

@@ -276,6 +276,13 @@ impl std::fmt::Debug for PreAuthorizedCode {
     }
 }
 
+/// Hides the issuer's state: it stands for the user.
+impl std::fmt::Debug for AuthorizationCode {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("AuthorizationCode").finish_non_exhaustive()
+    }
+}
+
 /// Percent-encoding that form decoders and plain ones read alike: a space is never written as a plus.
 fn percent_encoded(bytes: &[u8]) -> String {
     form_urlencoded::byte_serialize(bytes).collect::<String>().replace('+', "%20")

@@ -221,6 +221,7 @@ pub fn router(issuer: Arc<Issuer>, token: &str) -> Router {
     let side = Side {
         name: "admin",
         body_bytes_max: BODY_BYTES_MAX,
+        announced_bytes_max: vc_api::BODY_BYTES_MAX,
         requests_max: REQUESTS_MAX,
         timeout: TIMEOUT,
         error: |status| Problem::of_status(status).into_response(),

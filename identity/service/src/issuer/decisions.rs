@@ -35,7 +35,7 @@ use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use uuid::Uuid;
 
 /// Templates of one issuer.
@@ -131,6 +131,7 @@ impl fmt::Debug for NewOffer {
 /// The issuer.
 pub struct Issuer {
     protocol: RwLock<Arc<Protocol>>,
+    following: Mutex<()>,
     config: Config,
     keys: Arc<IssuerKeys>,
     records: Records,
@@ -188,6 +189,7 @@ impl Issuer {
         let instances = Instances::new();
         Self {
             protocol,
+            following: Mutex::new(()),
             config,
             keys,
             records,
@@ -238,6 +240,8 @@ impl Issuer {
 
     /// Offers what the templates say from now on; another instance may have changed them.
     pub async fn follow_templates(&self) -> Result<(), RecordsError> {
+        // One after the other: what was read earlier must not replace what was read later.
+        let _following = self.following.lock().await;
         let templates = self.records.templates(TEMPLATES_MAX).await?;
         let protocol = Arc::new(protocol(&self.config, &templates));
         *self.protocol.write().unwrap_or_else(PoisonError::into_inner) = protocol;

@@ -41,6 +41,7 @@ pub fn router(issuer: Arc<Issuer>) -> Router {
     let side = Side {
         name: "public",
         body_bytes_max: REQUEST_BYTES_MAX,
+        announced_bytes_max: REQUEST_BYTES_MAX,
         requests_max: REQUESTS_MAX,
         timeout: TIMEOUT,
         error: of_status,

@@ -112,6 +112,7 @@ pub fn router(side: Public) -> Router {
     let layers = Side {
         name: "public",
         body_bytes_max: BODY_BYTES_MAX,
+        announced_bytes_max: BODY_BYTES_MAX,
         requests_max: REQUESTS_MAX,
         timeout: TIMEOUT,
         error: |status| Problem::of_status(status).into_response(),

@@ -38,6 +38,7 @@ pub fn router(instances: Vec<Instance>, metrics: Arc<Metrics>) -> Router {
     let layers = Side {
         name: "sandbox",
         body_bytes_max: BODY_BYTES_MAX,
+        announced_bytes_max: BODY_BYTES_MAX,
         requests_max: REQUESTS_MAX,
         timeout: TIMEOUT,
         error: |status| Problem::of_status(status).into_response(),

@@ -77,6 +77,7 @@ fn side(timeout: Duration, requests_max: usize) -> Side {
     Side {
         name: "admin",
         body_bytes_max: 16,
+        announced_bytes_max: 16,
         requests_max,
         timeout,
         error: |status| Problem::of_status(status).into_response(),

@@ -159,6 +159,7 @@ pub fn router(side: Public) -> Router {
     let layers = Side {
         name: "public",
         body_bytes_max: BODY_BYTES_MAX,
+        announced_bytes_max: BODY_BYTES_MAX,
         requests_max: REQUESTS_MAX,
         timeout: TIMEOUT,
         error: |status| Problem::of_status(status).into_response(),
@@ -190,6 +191,7 @@ pub fn wallet_router(side: &Public) -> Option<Router> {
     let layers = Side {
         name: "wallets",
         body_bytes_max: ANSWER_BYTES_MAX,
+        announced_bytes_max: ANSWER_BYTES_MAX,
         requests_max: REQUESTS_MAX,
         timeout: TIMEOUT,
         error: presentations::error_of_status,
