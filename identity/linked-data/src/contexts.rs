@@ -1,9 +1,9 @@
 //! The contexts that are known, and what became of them when they were processed.
 //!
-//! Processing a context costs more than all else, and documents use the same few. So a set of contexts keeps the
-//! outcome of each processing that began with its own contexts: the same active context, with the same context on
-//! top, gives the same result. Inline contexts of documents are processed each time and never remembered, so that
-//! nobody can fill the memory from outside.
+//! Processing a context costs more than all else, and documents use the same few. So a set of contexts keeps what
+//! became of them: the same active context, with the same context on top, gives the same result. Documents come from
+//! outside, and so do contexts that they bring along: of these only short ones are kept, and what has not been asked for
+//! in a while makes room, so that nobody can fill the memory, or keep the contexts in use out of it.
 
 use crate::canonical::{self, Hash};
 use crate::context::Context;
@@ -13,9 +13,11 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-/// Most processed contexts that are remembered; credentials in use need some dozens. When it is full, others are
-/// processed each time.
-const REMEMBERED_MAX: usize = 1024;
+/// Most processed contexts of one generation; credentials in use need some dozens. There are two: when the young one is
+/// full it becomes the old one, and what was in that and has not been asked for since is forgotten.
+const GENERATION_MAX: usize = 512;
+/// Most terms of a context that is remembered: objects in objects, each with a context, pile them up.
+const REMEMBERED_TERMS_MAX: usize = 1024;
 
 /// URLs and texts of the contexts that ship inside. The texts come from a package that holds nothing else.
 const SHIPPED: [(&str, &str); 11] = [
@@ -56,10 +58,29 @@ pub fn known_digest(url: &str, hash: &str) -> Option<&'static str> {
 pub struct Contexts {
     texts: HashMap<String, Arc<Value>>,
     initial: Arc<Context>,
-    remembered: RwLock<HashMap<Step, Arc<Context>>>,
+    remembered: RwLock<Remembered>,
 }
 
-/// What identifies a processing: the active context, the addresses of what comes on top, and the two switches.
+/// Outcomes of steps.
+#[derive(Debug, Default)]
+struct Remembered {
+    young: HashMap<Step, Arc<Context>>,
+    old: HashMap<Step, Arc<Context>>,
+}
+
+impl Remembered {
+    /// Keeps an outcome, unless there is one already: two threads may have done the same work.
+    fn keep(&mut self, step: Step, context: Arc<Context>) -> Arc<Context> {
+        if self.young.len() >= GENERATION_MAX && !self.young.contains_key(&step) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        let context = self.old.remove(&step).unwrap_or(context);
+        Arc::clone(self.young.entry(step).or_insert(context))
+    }
+}
+
+/// What identifies a processing: the active context, what comes on top, and the two switches. Numbers of contexts are
+/// never used twice: a step whose active context is gone is never asked for again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Step {
     pub(crate) active: u64,
@@ -71,9 +92,9 @@ pub(crate) struct Step {
 /// What comes on top of an active context, for those tops that can come again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Top {
-    /// The contexts of a document: URLs only.
-    Urls(Vec<String>),
-    /// The context that a term brings; the set owns it, so that its address is a name.
+    /// The `@context` of a document or object, as text.
+    Text(String),
+    /// The context that a term of the active one brings; that one owns it, so that its address is a name.
     OfTerm(usize),
 }
 
@@ -147,17 +168,30 @@ impl Contexts {
         step: Step,
         process: impl FnOnce() -> Result<Context, LinkedDataError>,
     ) -> Result<Arc<Context>, LinkedDataError> {
-        if let Some(known) = self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(&step) {
-            return Ok(Arc::clone(known));
-        }
-        let mut context = process()?;
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() < REMEMBERED_MAX {
-            // Two threads may have done the same work: the first one's outcome stays, so that its number does.
-            return Ok(Arc::clone(remembered.entry(step).or_insert_with(|| Arc::new(context))));
-        }
-        // What nobody keeps must not lend its addresses to steps that are kept.
-        context.known = false;
-        Ok(Arc::new(context))
+        let found = {
+            let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+            match (remembered.young.get(&step), remembered.old.get(&step)) {
+                (Some(young), _) => return Ok(Arc::clone(young)),
+                (None, old) => old.cloned(),
+            }
+        };
+        let context = match found {
+            Some(old) => old,
+            None => {
+                let mut context = process()?;
+                if context.terms.len() > REMEMBERED_TERMS_MAX {
+                    context.known = false;
+                    return Ok(Arc::new(context));
+                }
+                Arc::new(context)
+            }
+        };
+        Ok(self.remembered.write().unwrap_or_else(PoisonError::into_inner).keep(step, context))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+        remembered.young.len() + remembered.old.len()
     }
 }

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Deepest nesting of contexts that name contexts.
 const REMOTE_DEPTH_MAX: usize = 8;
-/// Longest list of contexts that is remembered.
-const REMEMBERED_LENGTH_MAX: usize = 8;
+/// Longest text of a document's `@context` that is remembered: a generation of them is some megabytes.
+const REMEMBERED_BYTES_MAX: usize = 4096;
 /// Most terms of one active context.
 const TERMS_MAX: usize = 20_000;
 
@@ -25,7 +25,7 @@ const TERMS_MAX: usize = 20_000;
 pub(crate) struct Context {
     /// What tells it from all others of this process.
     pub(crate) number: u64,
-    /// True if it came from known contexts alone, so that what follows from it can be remembered.
+    /// True if it came from short contexts alone, so that what follows from it can be remembered.
     pub(crate) known: bool,
     pub(crate) terms: HashMap<Arc<str>, Arc<Term>>,
     pub(crate) vocabulary: Option<Arc<str>>,
@@ -103,26 +103,18 @@ pub(crate) fn on_top_of_document(
     active: &Arc<Context>,
     local: &Value,
 ) -> Result<Arc<Context>, LinkedDataError> {
-    let urls = match local {
-        Value::String(url) => Some(vec![url.clone()]),
-        Value::Array(entries) => {
-            entries.iter().map(|entry| entry.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
-        }
-        _ => None,
-    };
     let process = || Processing::new(contexts, false).run(active, local, true);
-    match urls {
-        Some(urls) if active.known && urls.len() <= REMEMBERED_LENGTH_MAX => {
+    if active.known {
+        let text = local.to_string();
+        if text.len() <= REMEMBERED_BYTES_MAX {
             let step =
-                Step { active: active.number, top: Top::Urls(urls), overriding: false, propagate: true };
-            contexts.remember(step, process)
-        }
-        _ => {
-            let mut context = process()?;
-            context.known = false;
-            Ok(Arc::new(context))
+                Step { active: active.number, top: Top::Text(text), overriding: false, propagate: true };
+            return contexts.remember(step, process);
         }
     }
+    let mut context = process()?;
+    context.known = false;
+    Ok(Arc::new(context))
 }
 
 /// The context that results when the one that a term brings comes on top.
@@ -135,7 +127,7 @@ pub(crate) fn on_top_of_term(
 ) -> Result<Arc<Context>, LinkedDataError> {
     let process = || Processing::new(contexts, overriding).run(active, local, propagate);
     if active.known {
-        // The term belongs to a remembered context, which keeps the value alive at its address.
+        // The term belongs to the active context, which keeps the value alive at its address.
         let top = Top::OfTerm(Arc::as_ptr(local).addr());
         let step = Step { active: active.number, top, overriding, propagate };
         return contexts.remember(step, process);

@@ -1,1 +1,2 @@
+mod remembering;
 mod suites;
