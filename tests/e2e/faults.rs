@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use aval_client::TransactionStatus;
 use aval_machine::testkit::Party;
-use aval_tests::network::{Network, PATIENCE};
+use aval_tests::network::{Network, PATIENCE, now_s};
 use aval_tests::process::eventually;
 use aval_types::TransactionId;
 use std::path::PathBuf;
@@ -77,6 +77,8 @@ fn validators_killed_in_turn_under_load_lose_nothing() -> Result<()> {
     let mut companies = network.enrol_members(0..20)?;
     let (mut kills, mut revision) = (0, 1000);
     while kills < network.size() || started.elapsed() < length {
+        // Transactions are valid for ten minutes of the kit's time, and a soak is longer.
+        network.kit.now_s = now_s();
         let victim = kills % network.size();
         let (before, after) = ((victim + 1) % network.size(), (victim + 2) % network.size());
         let mut submitted = update_all(&network, &mut companies, before, revision)?;

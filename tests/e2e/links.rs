@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use aval_client::TransactionStatus;
 use aval_machine::testkit::Party;
 use aval_tests::hosts::Link;
-use aval_tests::network::{Network, PATIENCE};
+use aval_tests::network::{Network, PATIENCE, now_s};
 use aval_types::TransactionId;
 use std::time::{Duration, Instant};
 
@@ -94,6 +94,8 @@ fn survive(network: &mut Network, member: &mut Party, shape: &[usize], turn: usi
     let largest = groups[0].clone();
     let without_quorum: Vec<usize> =
         groups.iter().filter(|group| group.len() < quorum).flatten().copied().collect();
+    // Transactions are valid for ten minutes of the kit's time, and all shapes take longer.
+    network.kit.now_s = now_s();
     network.hosts()?.partition(&groups)?;
     let before = wait_still(network, &without_quorum)?;
     let highest = before.iter().copied().max().unwrap_or(0);
