@@ -23,6 +23,8 @@ use crate::load::{Load, Pace};
 use crate::report::Report;
 
 const EPOCH_BLOCKS: u64 = 30;
+/// How often a snapshot is offered.
+const SNAPSHOT_HEIGHTS: u64 = 4 * EPOCH_BLOCKS;
 /// How long joining may take before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
@@ -65,18 +67,22 @@ pub(crate) fn run(arguments: &Join) -> Result<()> {
         std::fs::write(home.join("engine/NETWORK"), format!("{genesis}\n"))?;
         std::fs::write(home.join("engine/JOINED"), format!("{height}\n"))?;
         network.configure(index, |config| {
-            config["ledger"] = json!({ "snapshotHeights": 10 * EPOCH_BLOCKS });
+            config["ledger"] = json!({ "snapshotHeights": SNAPSHOT_HEIGHTS });
         })?;
         network.start_node(index)?;
     }
     network.wait_ready()?;
-    network.wait_height(0, height + 3)?;
+    // Blocks that were made without rules cannot be followed: the first snapshot behind them is what can be joined by.
+    let offered = (height / SNAPSHOT_HEIGHTS + 1) * SNAPSHOT_HEIGHTS;
+    eventually("a snapshot is offered", PATIENCE, || {
+        Ok((network.head(0)?.0 > offered + EPOCH_BLOCKS).then_some(()))
+    })?;
     let workload = format!(
         "4 validators, {} DIDs, {} members writing {} a second, epochs of {EPOCH_BLOCKS} blocks",
         arguments.dids, arguments.members, arguments.rate
     );
     let mut report = Report::new(&workload, arguments.seed);
-    let mut load = Load::of(members, network.head(0)?.0);
+    let mut load = Load::of(members, &network)?;
     for run in 0..arguments.runs {
         let node = add_observer(&mut network, 1 + run)?;
         let home = network.home(node);

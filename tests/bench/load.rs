@@ -53,6 +53,8 @@ impl Outcome {
 /// The members, between runs.
 pub(crate) struct Load {
     members: Vec<Party>,
+    /// How many nodes are written to, from the first on. Those that come later may not answer yet.
+    nodes: usize,
     revision: AtomicU64,
     height: u64,
 }
@@ -95,12 +97,12 @@ impl Load {
                 client.wait(id, Duration::from_secs(60))?;
             }
         }
-        Ok(Self { members, revision: AtomicU64::new(10), height: network.head(0)?.0 })
+        Self::of(members, network)
     }
 
-    /// Members that are on the ledger already, whose blocks end at a height.
-    pub(crate) fn of(members: Vec<Party>, height: u64) -> Self {
-        Self { members, revision: AtomicU64::new(10), height }
+    /// Members that are on the ledger already.
+    pub(crate) fn of(members: Vec<Party>, network: &Network) -> Result<Self> {
+        Ok(Self { members, nodes: network.size(), revision: AtomicU64::new(10), height: network.head(0)?.0 })
     }
 
     /// Takes the members out, for good.
@@ -135,7 +137,7 @@ impl Load {
         std::thread::scope(|scope| -> Result<()> {
             let mut writers = Vec::new();
             for (thread, receiver) in receivers.into_iter().enumerate() {
-                let client = network.client(thread % network.size())?;
+                let client = network.client(thread % self.nodes)?;
                 let writer = Writer { kit: &network.kit, kit_time, client, thread, pace, revision };
                 let (under_way, stop, failures) = (&under_way, &stop, &failures);
                 writers.push(scope.spawn(move || writer.write(receiver, under_way, stop, failures)));
