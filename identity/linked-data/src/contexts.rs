@@ -2,8 +2,8 @@
 //!
 //! Processing a context costs more than all else, and documents use the same few. So a set of contexts keeps what
 //! became of them: the same active context, with the same context on top, gives the same result. Documents come from
-//! outside, and so do contexts that they bring along: of these only short ones are kept, and what has not been asked for
-//! in a while makes room, so that nobody can fill the memory, or keep the contexts in use out of it.
+//! outside, and so do contexts that they bring along: of these only short ones are kept, and what has not been asked
+//! for in a while makes room, so that nobody can fill the memory, or keep the contexts in use out of it.
 
 use crate::canonical::{self, Hash};
 use crate::context::Context;
