@@ -129,6 +129,8 @@ impl Network {
                 "{id} is not final"
             );
         }
+        // A node that has not come as far refuses what builds on this, and a test may write at any of them.
+        self.ensure_agreement(self.head(0)?.0)?;
         Ok(members)
     }
 
