@@ -43,7 +43,7 @@ fn ed25519_of_pem(pem: &str) -> Result<SigningKey> {
 fn a_transaction_signed_in_python_is_accepted_and_its_proof_verified_in_python() -> Result<()> {
     let network = Network::start(401)?;
     let kit = &network.kit;
-    network.finalize(0, &kit.create_registry())?;
+    network.finalize_everywhere(0, &kit.create_registry())?;
     let name = kit.network().to_string();
     let keys = network.folder().join("python-keys.json");
     ensure!(python("make_transaction.py", &["keys", path(&keys)?])?.code == 0);

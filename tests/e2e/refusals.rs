@@ -44,12 +44,12 @@ struct Scene {
 fn scene() -> Result<Scene> {
     let network = Network::start(301)?;
     let kit = &network.kit;
-    network.finalize(0, &kit.create_registry())?;
+    network.finalize_everywhere(0, &kit.create_registry())?;
     let (member, revoked) = (kit.company(1), kit.company(2));
-    network.finalize(0, &member.create_with(kit, &kit.membership(&member)))?;
+    network.finalize_everywhere(0, &member.create_with(kit, &kit.membership(&member)))?;
     let credential = kit.membership(&revoked);
-    network.finalize(0, &revoked.create_with(kit, &credential))?;
-    network.finalize(0, &kit.revoke(&credential))?;
+    network.finalize_everywhere(0, &revoked.create_with(kit, &credential))?;
+    network.finalize_everywhere(0, &kit.revoke(&credential))?;
     Ok(Scene { network, member, revoked })
 }
 
@@ -107,7 +107,7 @@ fn every_refusal_has_its_own_code_and_changes_nothing() -> Result<()> {
     expect("an expired window", &past, "transaction.expired")?;
 
     let update = member.clone().update(kit, kit.document(&member, 2));
-    network.finalize(2, &update)?;
+    network.finalize_everywhere(2, &update)?;
     let (_, root_after_update) = network.head(2)?;
     ensure!(root != root_after_update, "an update changes the root");
     expect("a duplicate", &update, "transaction.duplicate")?;
@@ -124,7 +124,7 @@ fn every_refusal_has_its_own_code_and_changes_nothing() -> Result<()> {
     expect("a revoked company", &update, "grant.revoked")?;
 
     let credential = kit.membership(&stranger);
-    network.finalize(0, &stranger.create_with(kit, &credential))?;
+    network.finalize_everywhere(0, &stranger.create_with(kit, &credential))?;
     // The second DID lists the same holder key, so that nothing but the used credential stands in its way.
     let mut second = kit.company(20);
     second.document = stranger.document.clone();
@@ -147,7 +147,7 @@ fn every_refusal_has_its_own_code_and_changes_nothing() -> Result<()> {
 
     let mut gone = stranger.clone();
     let mut late = gone.clone();
-    network.finalize(0, &gone.deactivate(kit))?;
+    network.finalize_everywhere(0, &gone.deactivate(kit))?;
     late.version = gone.version;
     expect("a deactivated DID", &late.update(kit, kit.document(&late, 9)), "did.deactivated")?;
 

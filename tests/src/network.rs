@@ -342,6 +342,18 @@ impl Network {
         }
     }
 
+    /// Submits a transaction to a node and waits until every running node has it: one that has not come as far answers
+    /// what builds on it otherwise.
+    pub fn finalize_everywhere(
+        &self,
+        index: usize,
+        submitted: &SubmittedTransaction,
+    ) -> Result<TransactionId> {
+        let id = self.finalize(index, submitted)?;
+        self.ensure_agreement(self.head(index)?.0)?;
+        Ok(id)
+    }
+
     /// A node's newest height and the state root there.
     pub fn head(&self, index: usize) -> Result<(u64, String)> {
         let status = self.get(index, "/v1/status")?;
