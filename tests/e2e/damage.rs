@@ -7,9 +7,11 @@ use anyhow::{Context, Result, ensure};
 use aval_machine::testkit::Party;
 use aval_tests::files;
 use aval_tests::network::{Network, PATIENCE};
-use aval_tests::process::eventually;
+use aval_tests::process::{eventually, program};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// The node whose files are damaged.
@@ -174,4 +176,90 @@ fn a_damaged_file_is_named_or_mended_and_nothing_wrong_is_ever_served() -> Resul
     std::thread::sleep(Duration::from_millis(100));
     let (height, _) = network.head(0)?;
     network.ensure_agreement(height)
+}
+
+/// What `avald verify-data` says about a folder, and whether it ends without complaint.
+fn verify_data(home: &Path) -> Result<(bool, Value)> {
+    let ended =
+        Command::new(program("avald")?).args(["verify-data", "--json", "--home"]).arg(home).output()?;
+    let report = serde_json::from_slice(&ended.stdout).with_context(|| format!("{ended:?}"))?;
+    Ok((ended.status.success(), report))
+}
+
+/// Whether a report names a file, or the journal that it belongs to.
+fn names(report: &Value, file: &Path) -> bool {
+    let file = file.to_string_lossy();
+    let unfinished = report["unfinished"].as_array().into_iter().flatten().map(|one| &one["file"]);
+    let damaged = report["damages"].as_array().into_iter().flatten().map(|one| &one["what"]);
+    unfinished.chain(damaged).filter_map(Value::as_str).any(|said| {
+        let name = said.split([':', '*']).next().unwrap_or_default();
+        file.starts_with(name)
+    })
+}
+
+/// The files with records in the engine's folder, by the name of their journal, oldest first.
+fn journals(engine: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>> {
+    let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for file in files(engine)? {
+        let is_written = file.metadata()?.len() > JOURNAL_HEAD as u64;
+        if let (Some(journal), true) = (file.parent().and_then(Path::file_name), is_written) {
+            found.entry(journal.to_string_lossy().into_owned()).or_default().push(file);
+        }
+    }
+    Ok(found)
+}
+
+/// What a file of the engine has before its first record.
+const JOURNAL_HEAD: usize = 4096;
+
+#[test]
+fn checking_a_folder_finds_whatever_does_not_read_in_the_engines_journals() -> Result<()> {
+    let mut network = Network::start(209)?;
+    let companies = network.enrol_members(0..6)?;
+    drop(companies);
+    network.wait_height(VICTIM, 12)?;
+    let home = network.home(VICTIM);
+    // A kill leaves nothing that is called damaged, and an end in order nothing unfinished.
+    network.kill(VICTIM);
+    let (is_sound, report) = verify_data(&home)?;
+    ensure!(is_sound && report["damaged"] == 0, "after a kill: {report}");
+    network.start_node(VICTIM)?;
+    network.wait_node_ready(VICTIM)?;
+    network.stop(VICTIM)?;
+    let (is_sound, report) = verify_data(&home)?;
+    ensure!(is_sound && report["unfinished"] == json!([]), "after an end in order: {report}");
+    ensure!(report["journalRecords"].as_u64() > Some(40), "{report}");
+    let engine = home.join("engine");
+    let (journals, before) = (journals(&engine)?, files(&engine)?);
+    ensure!(journals.len() > 10, "so few journals? {:?}", journals.keys());
+    for (journal, files) in &journals {
+        let (oldest, newest) = (files.first().context("a file")?, files.last().context("a file")?);
+        for (file, is_cut) in [(oldest, false), (oldest, true), (newest, false)] {
+            let sound = std::fs::read(file)?;
+            let mut bytes = sound.clone();
+            match is_cut {
+                true => bytes.truncate(JOURNAL_HEAD + (sound.len() - JOURNAL_HEAD) / 2),
+                false => bytes[JOURNAL_HEAD + 9] ^= 0x10,
+            }
+            std::fs::write(file, &bytes)?;
+            let (is_sound, report) = verify_data(&home)?;
+            ensure!(names(&report, file), "{journal}, cut {is_cut}: {report}");
+            ensure!(is_sound == (report["damaged"] == 0), "{journal}: {report}");
+            // No write that was interrupted is as old as the oldest of so many.
+            let is_old = files.len() > 8 && file == oldest;
+            ensure!(!(is_old && is_sound), "{journal}, cut {is_cut}: {report}");
+            ensure!(std::fs::read(file)? == bytes, "the check wrote to {}", file.display());
+            std::fs::write(file, &sound)?;
+        }
+    }
+    let votes = journals.iter().find(|(name, _)| name.starts_with("consensus-")).context("votes")?;
+    ensure!(votes.1.len() > 8, "so few views? {}", votes.1.len());
+    std::fs::create_dir(engine.join("of-another-version"))?;
+    let (is_sound, report) = verify_data(&home)?;
+    ensure!(!is_sound && report.to_string().contains("of-another-version"), "{report}");
+    std::fs::remove_dir(engine.join("of-another-version"))?;
+    ensure!(files(&engine)? == before, "the check wrote to the engine's folder");
+    ensure!(!home.join("engine.checking").exists(), "the check left its copy behind");
+    ensure!(verify_data(&home)?.0, "nothing is damaged any more");
+    Ok(())
 }

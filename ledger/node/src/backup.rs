@@ -271,15 +271,15 @@ fn copy(manifest: &Manifest, backup: &Path, to: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A backup's ledger in a folder beside it, to be opened: opening a ledger writes to its folder, and a backup stays
-/// as it is. Gone when it is dropped.
+/// A copy of a folder beside it, to be opened: opening writes, and what is checked stays as it is. Gone when it is
+/// dropped.
 #[derive(Debug)]
 pub struct WorkingCopy {
     folder: PathBuf,
 }
 
 impl WorkingCopy {
-    /// Makes the copy, and checks every file on the way. Tables, which are never written to, are linked where that is
+    /// Copies a backup, and checks every file on the way. Tables, which are never written to, are linked where that is
     /// possible.
     pub fn of(backup: &Path) -> Result<Self, Fault> {
         let manifest = Manifest::read(backup)?;
@@ -305,6 +305,21 @@ impl WorkingCopy {
         Ok(copy)
     }
 
+    /// Copies the engine's folder of a node: opening its journals mends them.
+    pub fn of_engine(engine: &Path) -> Result<Self, Fault> {
+        let folder = engine.with_extension("checking");
+        let failed = |error: std::io::Error| file_fault("the check", &folder, &error);
+        fs::create_dir(&folder).map_err(failed)?;
+        let copy = Self { folder };
+        copy_all(engine, &copy.folder)?;
+        Ok(copy)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The ledger in it.
     pub fn ledger(&self) -> PathBuf {
         self.folder.join(LEDGER_FOLDER)
@@ -315,6 +330,22 @@ impl Drop for WorkingCopy {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Copies what is in a folder into another one.
+fn copy_all(from: &Path, to: &Path) -> Result<(), Fault> {
+    let failed = |error: std::io::Error| file_fault("the check", from, &error);
+    for entry in fs::read_dir(from).map_err(failed)? {
+        let (entry, target) =
+            entry.map(|entry| (entry.path(), to.join(entry.file_name()))).map_err(failed)?;
+        if entry.is_dir() {
+            fs::create_dir(&target).map_err(|error| file_fault("the check", &target, &error))?;
+            copy_all(&entry, &target)?;
+        } else {
+            fs::copy(&entry, &target).map_err(|error| file_fault("the check", &target, &error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes requests for backups until it is dropped.

@@ -14,6 +14,7 @@ use crate::backup::{self, Manifest, WorkingCopy};
 use crate::clock;
 use crate::config::{GENESIS_FILE, Home};
 use crate::core::WITNESS_BLOCKS_KEPT;
+use crate::engine::Journals;
 use crate::fault::{Fault, file_fault};
 use crate::genesis_file::GenesisFile;
 
@@ -89,7 +90,7 @@ pub(super) fn restore(arguments: &RestoreArguments) -> Result<(), Fault> {
     let tell = |step: &str| output::talk(&format!("avald: {step}"));
     let report = backup::restore(&home, &arguments.from, arguments.height, &mut { tell })?;
     if arguments.json {
-        output::json(&view(&report));
+        output::json(&view(&report, &Journals::default()));
     } else {
         output::data(&format!(
             "restored height {}: {} blocks, {} entries, all verified from the genesis file",
@@ -139,6 +140,7 @@ pub(super) fn verify_data(arguments: &VerifyArguments) -> Result<(), Fault> {
     let before_ms = clock::now_ms().saturating_sub(retention_ms.saturating_add(ERASING_SLACK_MS));
     // A backup has none at all.
     let (before_ms, kept) = if copy.is_some() { (u64::MAX, 0) } else { (before_ms, WITNESS_BLOCKS_KEPT) };
+    let mut journals = Journals::default();
     let mut report = match examine(&genesis, &ledger, before_ms, kept) {
         Ok(report) => report,
         // Damage that keeps the ledger from being opened is what was looked for.
@@ -155,8 +157,23 @@ pub(super) fn verify_data(arguments: &VerifyArguments) -> Result<(), Fault> {
             let what = format!("{} was written before the retention of witnesses began", file.display());
             report.damages.push(Damage { code: "data.witness_overdue", what });
         }
+        journals = read_journals(&engine)?;
+        for (path, reason) in &journals.damaged {
+            report.damaged += 1;
+            let what = format!("{}: {reason}", path.display());
+            report.damages.push(Damage { code: "data.journal", what });
+        }
     }
-    tell(arguments, &ledger, &report)
+    tell(arguments, &ledger, &report, &journals)
+}
+
+fn read_journals(engine: &Path) -> Result<Journals, Fault> {
+    if !engine.exists() {
+        return Ok(Journals::default());
+    }
+    output::talk("avald: checking the engine's journals");
+    let copy = WorkingCopy::of_engine(engine)?;
+    Journals::read(engine, copy.folder()).map_err(|error| file_fault("the check", engine, &error))
 }
 
 fn examine(
@@ -201,18 +218,21 @@ fn overdue_files(engine: &Path, retention_ms: u64) -> Result<Vec<PathBuf>, Fault
 /// Bytes of an engine's file without content.
 const ENGINE_HEAD_BYTES: u64 = 64;
 
-fn view(report: &Verification) -> serde_json::Value {
+fn view(report: &Verification, journals: &Journals) -> serde_json::Value {
     let damages: Vec<_> = report
         .damages
         .iter()
         .map(|damage| json!({ "code": damage.code, "what": damage.what, "repair": repair(damage.code) }))
         .collect();
+    let unfinished: Vec<_> =
+        journals.unfinished.iter().map(|(file, at)| json!({ "file": file, "from": at })).collect();
     json!({
         "ok": report.damaged == 0,
         "height": report.height, "base": report.base, "oldest": report.oldest,
         "rows": report.rows, "blocks": report.blocks, "transactions": report.transactions,
         "certificates": report.certificates, "uncertified": report.uncertified,
         "entries": report.entries, "pastValues": report.past_values, "witnesses": report.witnesses,
+        "journalRecords": journals.records, "unfinished": unfinished,
         "damaged": report.damaged, "damages": damages,
     })
 }
@@ -230,16 +250,28 @@ fn repair(code: &str) -> &'static str {
     }
 }
 
-fn tell(arguments: &VerifyArguments, ledger: &Path, report: &Verification) -> Result<(), Fault> {
+fn tell(
+    arguments: &VerifyArguments,
+    ledger: &Path,
+    report: &Verification,
+    journals: &Journals,
+) -> Result<(), Fault> {
     if arguments.json {
-        output::json(&view(report));
+        output::json(&view(report, journals));
     } else {
         for damage in &report.damages {
             output::data(&format!("DAMAGED {} {}: {}", damage.code, damage.what, repair(damage.code)));
         }
+        for (file, at) in &journals.unfinished {
+            output::data(&format!(
+                "UNFINISHED {} from byte {at}: a write that was interrupted, or damage. The node leaves it out when it \
+                 starts; if the machine did not go down while the node ran, restore a backup instead, and check the disk",
+                file.display()
+            ));
+        }
         output::data(&format!(
             "height {}, blocks from {}, state from {}: {} blocks, {} transactions, {} certificates, {} entries, {} past \
-             values, {} witnesses; {} damaged",
+             values, {} witnesses, {} records of the engine; {} damaged",
             report.height,
             report.base,
             report.oldest,
@@ -249,6 +281,7 @@ fn tell(arguments: &VerifyArguments, ledger: &Path, report: &Verification) -> Re
             report.entries,
             report.past_values,
             report.witnesses,
+            journals.records,
             report.damaged
         ));
     }

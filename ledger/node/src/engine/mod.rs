@@ -23,6 +23,7 @@ mod block;
 mod certificate;
 mod epochs;
 mod faults;
+mod journals;
 mod peers;
 mod production;
 mod runtime;
@@ -46,6 +47,7 @@ use aval_types::block::{Block, BlockError, Mode};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
+pub use journals::Journals;
 pub use production::{ProductionOptions, run};
 
 /// The place in the order that a proposal is made for.

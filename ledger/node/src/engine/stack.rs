@@ -70,7 +70,7 @@ const VIEWS_KEPT: u64 = 128;
 /// Messages that may wait inside a part of the engine.
 const MAILBOX: NonZeroUsize = nonzero(512);
 /// Bytes buffered before a journal is written, and while it is read at the start.
-const JOURNAL_BUFFER: NonZeroUsize = nonzero(256 * 1024);
+pub(super) const JOURNAL_BUFFER: NonZeroUsize = nonzero(256 * 1024);
 /// Pages of the cache under the journals: 8 MiB.
 const CACHE_PAGES: NonZeroUsize = nonzero(2048);
 
@@ -186,7 +186,7 @@ where
     let committed = history.height();
     let head = (committed, history.digest(committed)?);
 
-    let page_cache = CacheRef::new(const { NonZeroU16::new(4096).expect("not zero") }, CACHE_PAGES);
+    let page_cache = page_cache();
     let storage = Storages { page_cache: &page_cache, history: &history, membership: &membership };
     // A ledger that came by another way than the engine's delivery is where the engine has to go on.
     let floor = match settings.joined_height {
@@ -255,6 +255,11 @@ where
     let genesis = settings.genesis.digest();
     let epochs = context.child("delivery").spawn(move |_| epochs.run(application, finalized, head, genesis));
     Ok(Running { marshal: marshal_handle, epochs })
+}
+
+/// Journals are written in pages of a size that must not change.
+pub(super) fn page_cache() -> CacheRef {
+    CacheRef::new(const { NonZeroU16::new(4096).expect("not zero") }, CACHE_PAGES)
 }
 
 /// The newest committed block that has a certificate of its own, unless it is genesis.
