@@ -238,7 +238,8 @@ fn checking_a_folder_finds_whatever_does_not_read_in_the_engines_journals() -> R
             let sound = std::fs::read(file)?;
             let mut bytes = sound.clone();
             match is_cut {
-                true => bytes.truncate(JOURNAL_HEAD + (sound.len() - JOURNAL_HEAD) / 2),
+                // Not at the end of a record, which nobody could see in this file alone.
+                true => bytes.truncate(sound.len() - 5),
                 false => bytes[JOURNAL_HEAD + 9] ^= 0x10,
             }
             std::fs::write(file, &bytes)?;
