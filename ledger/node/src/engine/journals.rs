@@ -1,8 +1,8 @@
 //! Whether the engine's journals still read.
 //!
-//! The engine checks its journals when it opens them, and mends what it can: it leaves out an end that does not read. So
-//! they are opened and read here by the engine's own code, in a copy, and what that changed had not read as it stood.
-//! Records are compared with their checksums; what they say is not looked at.
+//! The engine checks its journals when it opens them, and mends what it can: it leaves out an end that does not read.
+//! So they are opened and read here by the engine's own code, in a copy, and what that changed had not read as it
+//! stood. Records are compared with their checksums; what they say is not looked at.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -81,8 +81,8 @@ impl Journals {
     }
 }
 
-/// Files of a journal that are written to at a time, more or less: a file is for a view or for 64 of them, and votes and
-/// certificates come some views late.
+/// Files of a journal that are written to at a time, more or less: a file is for a view or for 64 of them, and votes
+/// and certificates come some views late.
 const NEWEST: usize = 4;
 
 /// A journal of the engine, which may lie in several folders.
