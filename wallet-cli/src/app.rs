@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+
 use crate::cli::GlobalArgs;
 use crate::error::WalletError;
 use crate::home::Home;
@@ -51,6 +54,15 @@ impl App {
     pub fn connection(&self) -> Result<Connection, WalletError> {
         Connection::from_options(&self.global, &self.home)
     }
+}
+
+/// Random bytes from the operating system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], WalletError> {
+    let mut bytes = [0; N];
+    SysRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|_| WalletError::Failed("the system gave no random bytes".to_owned()))?;
+    Ok(bytes)
 }
 
 /// The time of this machine, in seconds since 1970.

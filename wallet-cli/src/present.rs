@@ -19,12 +19,10 @@ use aval_openid::vp::tree::Place;
 use aval_openid::vp::{Identity, Invitation, Node, Unverified, Verified, Wanted};
 use aval_openid::x509::Anchors;
 use aval_openid::{OpenIdError, UrlPolicy};
-use rand::TryRng;
-use rand::rngs::SysRng;
 use serde_json::{Value, json};
 use ureq::tls::{PemItem, parse_pem};
 
-use crate::app::{App, now_s};
+use crate::app::{App, now_s, random};
 use crate::cli::PresentArgs;
 use crate::error::WalletError;
 use crate::home;
@@ -95,11 +93,7 @@ fn open(app: &App, http: &Http, arguments: &PresentArgs) -> Result<Verified, Wal
         Invitation::Value(request) => return Ok(*request),
         Invitation::Reference(reference) => reference,
     };
-    let mut bytes = [0; 16];
-    SysRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|_| WalletError::Failed("the system gave no random bytes".to_owned()))?;
-    let nonce = b64u::encode(bytes);
+    let nonce = b64u::encode(random::<16>()?);
     let answer = http.send(&reference.request(&nonce))?;
     let unverified = reference.on_response(&answer.response(), &nonce, now_s()).map_err(verifier)?;
     recognize(app, unverified, arguments.trusted_roots.as_deref())

@@ -283,12 +283,7 @@ impl WorkingCopy {
     /// possible.
     pub fn of(backup: &Path) -> Result<Self, Fault> {
         let manifest = Manifest::read(backup)?;
-        let mut name = backup.file_name().unwrap_or_default().to_os_string();
-        name.push(".checking");
-        let folder = backup.with_file_name(name);
-        let failed = |error: std::io::Error| file_fault("checking a backup", &folder, &error);
-        fs::create_dir(&folder).map_err(failed)?;
-        let copy = Self { folder };
+        let copy = Self::beside(backup)?;
         for file in &manifest.files {
             let (source, target) = (backup.join(&file.path), copy.folder.join(&file.path));
             if hash_file(&source)? != (file.sha256, file.bytes) {
@@ -307,12 +302,34 @@ impl WorkingCopy {
 
     /// Copies the engine's folder of a node: opening its journals mends them.
     pub fn of_engine(engine: &Path) -> Result<Self, Fault> {
-        let folder = engine.with_extension("checking");
-        let failed = |error: std::io::Error| file_fault("the check", &folder, &error);
-        fs::create_dir(&folder).map_err(failed)?;
-        let copy = Self { folder };
+        Self::forget(engine)?;
+        let copy = Self::beside(engine)?;
         copy_all(engine, &copy.folder)?;
         Ok(copy)
+    }
+
+    /// Removes what a check that was killed left behind. A copy of the engine's folder has witnesses in it, and nothing
+    /// else would erase them.
+    pub fn forget(original: &Path) -> Result<(), Fault> {
+        let folder = Self::name(original);
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(file_fault("erasing what a check left behind", &folder, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn name(original: &Path) -> PathBuf {
+        let mut name = original.file_name().unwrap_or_default().to_os_string();
+        name.push(".checking");
+        original.with_file_name(name)
+    }
+
+    fn beside(original: &Path) -> Result<Self, Fault> {
+        let folder = Self::name(original);
+        fs::create_dir(&folder).map_err(|error| file_fault("the check", &folder, &error))?;
+        Ok(Self { folder })
     }
 
     /// The folder.

@@ -10,12 +10,10 @@ use std::path::{Path, PathBuf};
 use aval_codec::{Hash, b64u};
 use aval_types::action::AnchorCreate;
 use aval_types::{Action, Commitment, Event, Outcome};
-use rand::TryRng;
-use rand::rngs::SysRng;
 use serde_json::json;
 
 use crate::acting::{self, Request};
-use crate::app::App;
+use crate::app::{App, random};
 use crate::cli::AnchorCommand;
 use crate::error::WalletError;
 use crate::ledger::proof_json;
@@ -29,10 +27,7 @@ pub(crate) fn run(app: &App, command: AnchorCommand) -> Result<(), WalletError> 
             let digest = file::digest(&file)?;
             let path = out.unwrap_or_else(|| beside(&file));
             let network = app.connection()?.network_id()?.to_string();
-            let mut salt = [0; 32];
-            SysRng
-                .try_fill_bytes(&mut salt)
-                .map_err(|_| WalletError::Failed("the system gave no random bytes".to_owned()))?;
+            let salt = random::<32>()?;
             let commitment = Commitment::of_digest(&salt, &digest);
             let mut anchor = AnchorFile {
                 network,

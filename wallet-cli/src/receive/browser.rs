@@ -10,12 +10,10 @@ use aval_did::SigningKey;
 use aval_openid::oauth::authorization::CodeRequest;
 use aval_openid::vci::{Authorized, Login, Proving, Redeemable, Secrets};
 use aval_openid::{HttpRequest, OpenIdError};
-use rand::TryRng;
-use rand::rngs::SysRng;
 
 use super::http::{Answer, Http};
 use super::offer::issuer;
-use crate::app::{App, now_s};
+use crate::app::{App, now_s, random};
 use crate::error::WalletError;
 
 /// Who asks. Nobody registers this wallet anywhere: the name proves nothing.
@@ -75,14 +73,6 @@ fn secrets() -> Result<Secrets, WalletError> {
     let key = SigningKey::p256_from_seed(&random()?)
         .map_err(|_| WalletError::Failed("the system's random bytes are no key: try again".to_owned()))?;
     Ok(Secrets { code_verifier: b64u::encode(random::<32>()?), state: b64u::encode(random::<16>()?), key })
-}
-
-fn random<const N: usize>() -> Result<[u8; N], WalletError> {
-    let mut bytes = [0; N];
-    SysRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|_| WalletError::Failed("the system gave no random bytes".to_owned()))?;
-    Ok(bytes)
 }
 
 /// Where the browser comes back to: a port of this machine that the system chose.

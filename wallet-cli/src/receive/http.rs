@@ -118,10 +118,9 @@ impl Http {
             });
         }
         let status = response.status().as_u16();
-        let content_type = response.headers().get("content-type");
-        let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let header =
             |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let content_type = header("content-type");
         let (dpop_nonce, challenge) = (header(dpop::NONCE_HEADER), header("www-authenticate"));
         let mut body = Vec::new();
         // One byte more than allowed, so that `aval-openid` sees that there was more.

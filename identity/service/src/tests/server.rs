@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::server::{self, Bounds};
 use axum::Router;
 use axum::response::IntoResponse as _;
-use axum::routing::get;
+use axum::routing::{get, post};
 use prometheus_client::metrics::gauge::Gauge;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -133,6 +133,22 @@ async fn requests_above_the_bound_are_shed() {
     shed.assert_problem(503, "service.overloaded");
     assert_eq!(shed.header("retry-after"), "1");
     assert_eq!(first.await.unwrap().text(), "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_whether_to_send_too_large_a_body_is_refused_before_sending_it() {
+    let router = Router::new().route("/echo", post(async |body: String| body));
+    let (address, _stop, _) = serve(layers::around(router, &side(Duration::from_secs(5), 8))).await;
+    let asking = |length| {
+        format!(
+            "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\n\
+             Content-Length: {length}\r\n\r\n"
+        )
+    };
+    let refused = exchange(address, asking(17).as_bytes()).await;
+    assert!(refused.starts_with("HTTP/1.1 413 "), "{refused}");
+    let taken = exchange(address, format!("{}{}", asking(16), "a".repeat(16)).as_bytes()).await;
+    assert!(taken.contains("HTTP/1.1 200 ") && taken.ends_with(&"a".repeat(16)), "{taken}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,7 +90,7 @@ pub(super) fn restore(arguments: &RestoreArguments) -> Result<(), Fault> {
     let tell = |step: &str| output::talk(&format!("avald: {step}"));
     let report = backup::restore(&home, &arguments.from, arguments.height, &mut { tell })?;
     if arguments.json {
-        output::json(&view(&report, &Journals::default()));
+        output::json(&view(&report, None));
     } else {
         output::data(&format!(
             "restored height {}: {} blocks, {} entries, all verified from the genesis file",
@@ -140,7 +140,7 @@ pub(super) fn verify_data(arguments: &VerifyArguments) -> Result<(), Fault> {
     let before_ms = clock::now_ms().saturating_sub(retention_ms.saturating_add(ERASING_SLACK_MS));
     // A backup has none at all.
     let (before_ms, kept) = if copy.is_some() { (u64::MAX, 0) } else { (before_ms, WITNESS_BLOCKS_KEPT) };
-    let mut journals = Journals::default();
+    let mut journals = None;
     let mut report = match examine(&genesis, &ledger, before_ms, kept) {
         Ok(report) => report,
         // Damage that keeps the ledger from being opened is what was looked for.
@@ -158,22 +158,24 @@ pub(super) fn verify_data(arguments: &VerifyArguments) -> Result<(), Fault> {
             report.damages.push(Damage { code: "data.witness_overdue", what });
         }
         journals = read_journals(&engine)?;
-        for (path, reason) in &journals.damaged {
+        for (path, reason) in journals.iter().flat_map(|journals| &journals.damaged) {
             report.damaged += 1;
             let what = format!("{}: {reason}", path.display());
             report.damages.push(Damage { code: "data.journal", what });
         }
     }
-    tell(arguments, &ledger, &report, &journals)
+    tell(arguments, &ledger, &report, journals.as_ref())
 }
 
-fn read_journals(engine: &Path) -> Result<Journals, Fault> {
+/// A node that never started has none.
+fn read_journals(engine: &Path) -> Result<Option<Journals>, Fault> {
     if !engine.exists() {
-        return Ok(Journals::default());
+        return Ok(None);
     }
     output::talk("avald: checking the engine's journals");
     let copy = WorkingCopy::of_engine(engine)?;
-    Journals::read(engine, copy.folder()).map_err(|error| file_fault("the check", engine, &error))
+    let journals = Journals::read(engine, copy.folder());
+    journals.map(Some).map_err(|error| file_fault("the check", engine, &error))
 }
 
 fn examine(
@@ -218,21 +220,23 @@ fn overdue_files(engine: &Path, retention_ms: u64) -> Result<Vec<PathBuf>, Fault
 /// Bytes of an engine's file without content.
 const ENGINE_HEAD_BYTES: u64 = 64;
 
-fn view(report: &Verification, journals: &Journals) -> serde_json::Value {
+fn view(report: &Verification, journals: Option<&Journals>) -> serde_json::Value {
     let damages: Vec<_> = report
         .damages
         .iter()
         .map(|damage| json!({ "code": damage.code, "what": damage.what, "repair": repair(damage.code) }))
         .collect();
-    let unfinished: Vec<_> =
-        journals.unfinished.iter().map(|(file, at)| json!({ "file": file, "from": at })).collect();
+    let journals = journals.map(|journals| {
+        let unfinished = journals.unfinished.iter().map(|(file, at)| json!({ "file": file, "from": at }));
+        json!({ "records": journals.records, "unfinished": unfinished.collect::<Vec<_>>() })
+    });
     json!({
         "ok": report.damaged == 0,
         "height": report.height, "base": report.base, "oldest": report.oldest,
         "rows": report.rows, "blocks": report.blocks, "transactions": report.transactions,
         "certificates": report.certificates, "uncertified": report.uncertified,
         "entries": report.entries, "pastValues": report.past_values, "witnesses": report.witnesses,
-        "journalRecords": journals.records, "unfinished": unfinished,
+        "journals": journals,
         "damaged": report.damaged, "damages": damages,
     })
 }
@@ -254,7 +258,7 @@ fn tell(
     arguments: &VerifyArguments,
     ledger: &Path,
     report: &Verification,
-    journals: &Journals,
+    journals: Option<&Journals>,
 ) -> Result<(), Fault> {
     if arguments.json {
         output::json(&view(report, journals));
@@ -262,7 +266,7 @@ fn tell(
         for damage in &report.damages {
             output::data(&format!("DAMAGED {} {}: {}", damage.code, damage.what, repair(damage.code)));
         }
-        for (file, at) in &journals.unfinished {
+        for (file, at) in journals.iter().flat_map(|journals| &journals.unfinished) {
             output::data(&format!(
                 "UNFINISHED {} from byte {at}: a write that was interrupted, or damage. The node leaves it out when it \
                  starts; if the machine did not go down while the node ran, restore a backup instead, and check the disk",
@@ -281,7 +285,7 @@ fn tell(
             report.entries,
             report.past_values,
             report.witnesses,
-            journals.records,
+            journals.map_or(0, |journals| journals.records),
             report.damaged
         ));
     }

@@ -24,7 +24,7 @@ use crate::api::admin::Controls;
 use crate::api::connections::Bounds;
 use crate::api::server::{self, Server};
 use crate::api::{self, NodeInfo, Parts};
-use crate::backup::Control;
+use crate::backup::{Control, WorkingCopy};
 use crate::clock;
 use crate::config::{Home, Sync};
 use crate::core::{Core, CoreOptions, Network};
@@ -305,6 +305,7 @@ fn require_admission(setup: &Setup, ledger: &Ledger) -> Result<(), Fault> {
 /// Refuses journals of another network, whose votes would mean nothing here, and folders that hold something else.
 fn claim_engine_folder(folder: &Path, genesis: &GenesisFile) -> Result<(), Fault> {
     std::fs::create_dir_all(folder).map_err(|error| file_fault("the consensus engine", folder, &error))?;
+    WorkingCopy::forget(folder)?;
     let marker = folder.join(ENGINE_NETWORK_FILE);
     match std::fs::read_to_string(&marker) {
         Ok(text) if text.trim() == genesis.hash.to_hex() => Ok(()),

@@ -5,8 +5,8 @@
 //! stood. Records are compared with their checksums; what they say is not looked at.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use bytes::{Buf, BufMut, Bytes};
@@ -70,7 +70,7 @@ impl Journals {
         let newest = files.len().saturating_sub(NEWEST);
         for (index, file) in files.iter().enumerate() {
             let path = folder.join(file);
-            let Some(at) = left_out(&fs::read(&path)?, &copy.join(file))? else { continue };
+            let Some(at) = left_out(&path, &copy.join(file))? else { continue };
             if is_metadata || index >= newest {
                 self.unfinished.push((path, at));
             } else {
@@ -143,7 +143,7 @@ async fn read_metadata<K: Span, V: Codec>(
 ) -> Result<u64, String> {
     let config = metadata::Config { partition: partition.to_owned(), codec_config };
     match Metadata::<_, K, V>::init(context, config).await {
-        Ok(values) => Ok(values.keys().map(|_| 1).sum()),
+        Ok(values) => Ok(values.keys().count() as u64),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -261,18 +261,25 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
 }
 
 /// Where the engine's reading changed a file, if it did.
-fn left_out(original: &[u8], copy: &Path) -> io::Result<Option<u64>> {
-    let copy = match fs::read(copy) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error),
-    };
-    if original.len() <= HEAD_BYTES {
+fn left_out(original: &Path, copy: &Path) -> io::Result<Option<u64>> {
+    let original = File::open(original)?;
+    if original.metadata()?.len() <= HEAD_BYTES {
         return Ok(None);
     }
-    let same = original.iter().zip(&copy).take_while(|(one, other)| one == other).count();
-    Ok((same < original.len()).then(|| u64::try_from(same).unwrap_or(u64::MAX)))
+    // A file that reads as empty may be removed.
+    let copy: Box<dyn io::Read> = match File::open(copy) {
+        Ok(copy) => Box::new(copy),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Box::new(io::empty()),
+        Err(error) => return Err(error),
+    };
+    let mut copied = BufReader::new(copy).bytes();
+    for (at, byte) in (0..).zip(BufReader::new(original).bytes()) {
+        if copied.next().transpose()? != Some(byte?) {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
 }
 
 /// What a file has before its first record.
-const HEAD_BYTES: usize = 4096;
+const HEAD_BYTES: u64 = 4096;

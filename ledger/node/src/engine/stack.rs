@@ -39,7 +39,7 @@ use futures::stream::FuturesUnordered;
 use rand::CryptoRng;
 
 use super::adapter::{Adapter, FinalizedReporter, SharedApplication};
-use super::archive::{BlockArchive, CertificateArchive, JournalOptions};
+use super::archive::{BlockArchive, CertificateArchive, JournalOptions, KEPT_HEIGHTS};
 use super::block::{self, EngineBlock, digest};
 use super::certificate::{BlockFinalization, to_engine};
 use super::epochs::{ByEpoch, EpochChannels, Epochs, Verification};
@@ -353,7 +353,7 @@ async fn open_marshal<E: EngineContext>(
         mailbox_size: MAILBOX,
         // Views of an earlier epoch count as one together, so a window as long as an epoch would never pass one.
         view_retention: ViewDelta::new(VIEWS_KEPT.min(settings.epoch_blocks.get().div_ceil(2))),
-        prunable_items_per_section: const { NonZeroU64::new(64).expect("not zero") },
+        prunable_items_per_section: KEPT_HEIGHTS,
         page_cache: page_cache.clone(),
         replay_buffer: JOURNAL_BUFFER,
         key_write_buffer: JOURNAL_BUFFER,
