@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use aval_codec::b64u;
 use aval_did::SigningKey;
+use aval_openid::OpenIdError;
 use aval_openid::oauth::authorization::CodeRequest;
-use aval_openid::vci::{Authorized, Login, Proving, Redeemable, Secrets};
-use aval_openid::{HttpRequest, OpenIdError};
+use aval_openid::vci::{Authorized, Login, Redeemable, Secrets};
 
-use super::http::{Answer, Http};
+use super::http::Http;
 use super::offer::issuer;
-use crate::app::{App, now_s, random};
+use crate::app::{App, random};
 use crate::error::WalletError;
 
 /// Who asks. Nobody registers this wallet anywhere: the name proves nothing.
@@ -36,7 +36,7 @@ pub(super) fn authorize(
     let landing = Landing::open()?;
     let client = (CLIENT_ID, landing.address.as_str());
     let login = redeemable.login(configuration, client, secrets()?).map_err(issuer)?;
-    let answer = send_proven(http, |proving| login.push_request(proving))?;
+    let answer = http.send_proven(|proving| login.push_request(proving))?;
     let page = login.on_pushed(&answer.response()).map_err(issuer)?;
     app.output.ask_about(false, |text| {
         text.title("The issuer wants to know who you are");
@@ -44,29 +44,12 @@ pub(super) fn authorize(
         text.line(&page);
     });
     let code = landing.wait(&login, Instant::now() + PATIENCE)?;
-    let answer = send_proven(http, |proving| login.token_request(&code, proving))?;
+    let answer = http.send_proven(|proving| login.token_request(&code, proving))?;
     match login.key() {
         Some(key) => redeemable.on_bound_token(&answer.response(), key.clone()),
         None => redeemable.on_token(&answer.response()),
     }
     .map_err(issuer)
-}
-
-/// Sends a request with a proof, and once more where the server wants its nonce in it (RFC 9449 section 8).
-pub(super) fn send_proven(
-    http: &Http,
-    mut request: impl FnMut(&Proving<'_>) -> Result<HttpRequest, OpenIdError>,
-) -> Result<Answer, WalletError> {
-    let mut send = |nonce: Option<&str>| {
-        let id = b64u::encode(random::<16>()?);
-        let asked = request(&Proving { id: &id, nonce, now_s: now_s() }).map_err(issuer)?;
-        http.send(&asked)
-    };
-    let answer = send(None)?;
-    match answer.wanted_nonce() {
-        Some(nonce) => send(Some(nonce)),
-        None => Ok(answer),
-    }
 }
 
 fn secrets() -> Result<Secrets, WalletError> {

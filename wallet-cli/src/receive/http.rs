@@ -5,12 +5,16 @@ use std::io::Read;
 use std::time::Duration;
 
 use aval_client::web::PublicOnly;
+use aval_codec::b64u;
 use aval_openid::oauth::dpop;
-use aval_openid::{HttpRequest, HttpResponse, Method};
+use aval_openid::vci::Proving;
+use aval_openid::{HttpRequest, HttpResponse, Method, OpenIdError};
 use serde_json::Value;
 use ureq::Agent;
 use ureq::unversioned::transport::DefaultConnector;
 
+use super::offer::issuer;
+use crate::app::{now_s, random};
 use crate::error::WalletError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,7 +46,7 @@ impl Answer {
 
     /// The nonce that the server wants in the proof of the same request: a token endpoint says so in the body (RFC 9449
     /// section 8), one that takes tokens in a header (section 9).
-    pub(crate) fn wanted_nonce(&self) -> Option<&str> {
+    fn wanted_nonce(&self) -> Option<&str> {
         let named = |body: Value| body.get("error").and_then(Value::as_str) == Some(USE_NONCE);
         let is_wanted = match self.status {
             400 => serde_json::from_slice(&self.body).is_ok_and(named),
@@ -68,6 +72,22 @@ impl Http {
         let direct = config().proxy(None).build().new_agent();
         let resolver: PublicOnly = PublicOnly::default();
         Self { agent: Agent::with_parts(config().build(), DefaultConnector::default(), resolver), direct }
+    }
+
+    /// Sends a request with a proof, and once more where the server wants its nonce in it (RFC 9449 section 8).
+    pub(super) fn send_proven(
+        &self,
+        mut request: impl FnMut(&Proving<'_>) -> Result<HttpRequest, OpenIdError>,
+    ) -> Result<Answer, WalletError> {
+        let mut send = |nonce: Option<&str>| {
+            let id = b64u::encode(random::<16>()?);
+            self.send(&request(&Proving { id: &id, nonce, now_s: now_s() }).map_err(issuer)?)
+        };
+        let answer = send(None)?;
+        match answer.wanted_nonce() {
+            Some(nonce) => send(Some(nonce)),
+            None => Ok(answer),
+        }
     }
 
     pub(crate) fn send(&self, request: &HttpRequest) -> Result<Answer, WalletError> {

@@ -208,7 +208,7 @@ fn fetch(
         if let Some(request) = authorized.nonce_request() {
             authorized.on_nonce(&http.send(&request)?.response()).map_err(issuer)?;
         }
-        let answer = browser::send_proven(http, |proving| {
+        let answer = http.send_proven(|proving| {
             let mut request = authorized.credential_request(configuration, signer, proving.now_s)?;
             authorized.prove(&mut request, proving.id, proving.nonce, proving.now_s)?;
             Ok(request)
